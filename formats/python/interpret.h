@@ -1,0 +1,79 @@
+// What Python's own objects in a pickle mean, as plain values.
+//
+// Calls are visited in the order in which they were completed, so that each finds its arguments understood, and each is
+// replaced in place by what it means: an OrderedDict, bytes, a number, a text, a dict of an instance's state.  The table
+// of what becomes what is in docs of `convert`; FORMAT.md beside this file gives the layouts and their sources.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "formats/python/numpy_dtype.h"
+#include "src/core/checkpoint.h"
+#include "src/core/limits.h"
+
+namespace ferry::python {
+
+// What passes over one pickle share.
+struct Context {
+  Checkpoint& checkpoint;
+  const Limits& limits;
+  std::unordered_map<NodeId, std::string> classes;      // of instances that became plain data
+  std::unordered_map<NodeId, NumpyDType> numpy_dtypes;  // of numpy.dtype objects
+  ValueGraph& graph() const { return checkpoint.values; }
+};
+
+// One call, looked at: a view that is valid until the graph changes.
+class Call {
+ public:
+  // `callee` is the class or function; for copyreg._reconstructor it is the class that is rebuilt.
+  Call(Context& context, NodeId id);
+
+  Context& context;
+  ValueGraph& graph;
+  NodeId id;
+  std::string module, name;          // as written
+  std::optional<KnownGlobal> known;  // its row of the allow-list
+  std::vector<NodeId> arguments;
+  NodeId keywords = kNoNode;
+  NodeId state = kNoNode;
+  std::vector<NodeId> list_items, dict_items;
+  bool instance = false;  // made by NEWOBJ, OBJ, INST or _reconstructor, not called as a function
+
+  std::string class_name() const;
+  [[noreturn]] void fail(const std::string& what) const;  // Code::bad_call with name and place
+  void need_arguments(std::size_t least, std::size_t most) const;
+  void need_nothing_after() const;  // no items, entries or state were put into the result
+
+  // Replacing the call.
+  void become(NodeId other);
+  void become_text(std::string_view text) { become(graph.make_text(text, graph.at(id))); }
+  void become_list(std::span<const NodeId> items) { become(graph.make_list(items, graph.at(id))); }
+  // A change that the report describes: the class and what it became.
+  void note_data(std::string_view became);
+  void note(Code code, std::string what) { context.checkpoint.note(id, code, std::move(what)); }
+};
+
+// Meanings of the roles that a handler knows; false when the role is not its business.
+bool interpret_container(Call& call);
+bool interpret_time_or_path(Call& call);
+bool interpret_numpy(Call& call);
+bool interpret_instance(Call& call);  // everything else that may become plain data
+
+// Octets of bytes, byte_string, or text that holds Latin-1; nullopt for other values.
+std::optional<std::string> octets(const ValueGraph& graph, NodeId id);
+
+// The class of an instance's callee when the callee is a name; kNoNode otherwise.
+NodeId callee_global(const ValueGraph& graph, NodeId call);
+
+// Replaces every call that the handlers understand; `first` (torch's) is asked before Python's own.
+// Throws Code::bad_call, Code::unsafe_global, Code::unsupported_value.
+void interpret_calls(Context& context, const std::function<bool(Call&)>& first);
+
+// Names that are left as values become their dotted name, Python 2 strings become text.
+void settle_names_and_strings(Context& context);
+
+}  // namespace ferry::python

@@ -1,0 +1,34 @@
+#include "formats/torch/interpret.h"
+
+#include "formats/python/interpret.h"
+#include "formats/torch/rebuild.h"
+#include "src/core/error.h"
+
+namespace ferry::torch {
+namespace {
+
+// A key is hashed when the dict is built: a tensor as key would be lost by every reader.
+void refuse_tensor_keys(const ValueGraph& graph) {
+  for (const NodeId id : graph.reachable()) {
+    const Kind kind = graph.kind(id);
+    if (kind != Kind::dict && kind != Kind::set) continue;
+    const auto items = graph.items(id);
+    for (std::size_t i = 0; i < items.size(); i += kind == Kind::dict ? 2 : 1)
+      if (graph.kind(items[i]) == Kind::tensor || graph.kind(items[i]) == Kind::storage)
+        throw Error(Code::unsupported_value, "a tensor is used as a key").at(graph.at(id));
+  }
+}
+
+}  // namespace
+
+void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits) {
+  Rebuilder rebuilder(checkpoint, table, limits);
+  python::Context context{checkpoint, limits, {}, {}};
+  python::interpret_calls(context, [&](python::Call& call) { return rebuilder.interpret(call); });
+  python::settle_names_and_strings(context);
+  table.settle_bare_storages();
+  refuse_tensor_keys(checkpoint.values);
+  check_keys(checkpoint.values, limits.depth_max, Repeats::refuse);
+}
+
+}  // namespace ferry::torch

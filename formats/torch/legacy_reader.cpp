@@ -1,0 +1,147 @@
+#include <algorithm>
+
+#include "formats/torch/interpret.h"
+#include "formats/torch/program.h"
+#include "formats/torch/readers.h"
+#include "formats/pickle/scan.h"
+#include "src/core/checked.h"
+#include "src/core/error.h"
+#include "src/core/text.h"
+
+namespace ferry::torch {
+namespace {
+
+// torch/serialization.py: MAGIC_NUMBER = 0x1950a86a20f9469cfc6c, PROTOCOL_VERSION = 1001.
+constexpr std::string_view kMagic = "119547037146038801333356";
+constexpr std::int64_t kProtocolVersion = 1001;
+constexpr std::uint64_t kMagicProgramMax = 128;  // 15 bytes as torch writes it, more in text protocols
+
+// The five programs of a stream, one after the other, and where the next one starts.
+class Stream {
+ public:
+  Stream(Checkpoint& checkpoint, const Limits& limits) : checkpoint_(checkpoint), limits_(limits) {}
+
+  pickle::Decoded next(const char* what) {
+    try {
+      pickle::Decoded decoded = decode_program_at(*checkpoint_.source, offset_, limits_, checkpoint_.globals);
+      begin_ = offset_;
+      offset_ += decoded.size;
+      return decoded;
+    } catch (Error& error) {
+      error.in("of the " + std::string(what) + " pickle, which starts at byte " + std::to_string(offset_));
+      throw;
+    }
+  }
+  std::uint64_t offset() const { return offset_; }
+
+ private:
+  Checkpoint& checkpoint_;
+  const Limits& limits_;
+  std::uint64_t offset_ = 0, begin_ = 0;
+};
+
+[[noreturn]] void fail(const std::string& what, std::uint64_t at) { throw Error(Code::bad_legacy_stream, what).at(at); }
+
+void check_header(Stream& stream) {
+  const pickle::Decoded magic = stream.next("magic number");
+  const NodeId root = magic.graph.root();
+  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != kMagic) fail("the magic number is wrong", 0);
+  const std::uint64_t at = stream.offset();
+  const pickle::Decoded version = stream.next("protocol version");
+  const auto number = version.graph.as_integer(version.graph.root());
+  if (number != kProtocolVersion)
+    throw Error(Code::bad_version, "the protocol version is " + (number ? std::to_string(*number) : "no number") + " where 1001 is known").at(at);
+}
+
+void check_system(Stream& stream) {
+  const std::uint64_t at = stream.offset();
+  const pickle::Decoded system = stream.next("system info");
+  const ValueGraph& graph = system.graph;
+  if (graph.kind(graph.root()) != Kind::dict) fail("the system info is no dict", at);
+  const NodeId little = graph.find(graph.root(), "little_endian");
+  if (little != kNoNode && graph.kind(little) == Kind::boolean && !graph.boolean(little))
+    throw Error(Code::bad_byte_order, "the stream was written on a big-endian machine, which is not supported").at(at);
+}
+
+std::vector<std::string> read_keys(Stream& stream) {
+  const std::uint64_t at = stream.offset();
+  const pickle::Decoded list = stream.next("storage key");
+  const ValueGraph& graph = list.graph;
+  if (graph.kind(graph.root()) != Kind::list) fail("the keys of the storages are no list", at);
+  std::vector<std::string> keys;
+  for (const NodeId item : graph.items(graph.root())) {
+    const auto key = graph.as_text(item);
+    if (!key) fail("the key of a storage is no text", at);
+    keys.emplace_back(*key);
+  }
+  return keys;
+}
+
+// After the keys: for each, the number of elements as int64, then the elements.
+void place_storages(Checkpoint& checkpoint, StorageTable& table, const std::vector<std::string>& keys, std::uint64_t offset) {
+  WindowReader reader(*checkpoint.source, 4096);
+  for (const std::string& key : keys) {
+    Storage* storage = table.find(key);
+    if (storage == nullptr) fail("storage " + quote(key) + " is delivered, but the pickle does not name it", offset);
+    if (storage->bytes.source != nullptr) fail("storage " + quote(key) + " is delivered twice", offset);
+    std::uint64_t count = 0;
+    try {
+      count = load_le<std::uint64_t>(reader.view(offset, 8).data());
+    } catch (Error& error) {
+      throw std::move(error.in("in the size of storage " + quote(key)));
+    }
+    if (count != static_cast<std::uint64_t>(storage->numel))
+      fail("storage " + quote(key) + " is delivered with " + std::to_string(static_cast<std::int64_t>(count)) + " elements, the pickle says " + std::to_string(storage->numel), offset);
+    offset += 8;
+    if (!fits(offset, storage->bytes.size, checkpoint.source->size()))
+      throw Error(Code::truncated, "storage " + quote(key) + " has " + std::to_string(storage->bytes.size) + " bytes where " + std::to_string(checkpoint.source->size() - offset) + " are left in the file").at(offset);
+    storage->bytes.source = checkpoint.source;
+    storage->bytes.offset = offset;
+    storage->bytes.stored_size = storage->bytes.size;
+    checkpoint.container.records.push_back({key, offset, storage->bytes.size, storage->bytes.size, 0});
+    offset += storage->bytes.size;
+  }
+  for (const Storage& storage : checkpoint.storages)
+    if (storage.bytes.source == nullptr) fail("storage " + quote(storage.key) + " is not in the stream", offset);
+  if (offset != checkpoint.source->size())
+    checkpoint.note(checkpoint.values.root(), Code::trailing_bytes, std::to_string(checkpoint.source->size() - offset) + " bytes follow the last storage; nothing refers to them");
+}
+
+}  // namespace
+
+bool starts_like_legacy(const ByteSource& source) {
+  const auto size = pickle::find_program_size(source, 0, kMagicProgramMax);
+  if (!size) return false;
+  try {
+    GlobalLog globals;
+    const auto bytes = std::make_shared<const std::vector<std::byte>>(source.read({0, *size}));
+    const pickle::Decoded first = pickle::decode(bytes, 0, Limits{}, globals);
+    return first.graph.kind(first.graph.root()) == Kind::big_integer && first.graph.integer_text(first.graph.root()) == kMagic;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Checkpoint open_legacy(SourcePtr source, const Limits& limits) {
+  Checkpoint checkpoint;
+  checkpoint.source = source;
+  checkpoint.container.format = "legacy stream";
+  Stream stream(checkpoint, limits);
+  check_header(stream);
+  check_system(stream);
+  describe_program(checkpoint, stream.next("main"));
+  StorageTable table(checkpoint, StorageTable::Layout::legacy);
+  const std::vector<std::string> keys = read_keys(stream);
+  try {
+    table.resolve();
+    place_storages(checkpoint, table, keys, stream.offset());
+    interpret(checkpoint, table, limits);
+  } catch (Error& error) {
+    error.in("of the main pickle");
+    throw;
+  }
+  checkpoint.note(checkpoint.values.root(), Code::no_checksums, "a legacy stream carries no checksums: a flipped bit in a weight cannot be seen");
+  return checkpoint;
+}
+
+}  // namespace ferry::torch

@@ -1,0 +1,65 @@
+#include "formats/torch/program.h"
+
+#include <algorithm>
+
+#include "formats/pickle/scan.h"
+
+namespace ferry::torch {
+namespace {
+
+void refuse_unsafe(const GlobalLog& globals) {
+  const auto refused = refused_globals(globals);
+  if (refused.empty()) return;
+  constexpr std::size_t kNamedMost = 50;
+  std::string names;
+  for (std::size_t i = 0; i < refused.size() && i < kNamedMost; ++i) {
+    names += (i > 0 ? ", " : "") + refused[i]->dotted();
+    if (i == 0 || refused.size() <= 3) names += " (" + std::string(classify(*refused[i]).why) + ")";
+  }
+  if (refused.size() > kNamedMost) names += ", and " + std::to_string(refused.size() - kNamedMost) + " more";
+  throw Error(Code::unsafe_global, (refused.size() == 1 ? "unsafe global " : "unsafe globals ") + names).at(refused[0]->at);
+}
+
+// What is not on the list is named also when the file turns out to be broken.
+std::string foreign_names(const GlobalLog& globals) {
+  std::string names;
+  for (const GlobalUse& use : globals.uses())
+    if (classify(use).trust == Trust::foreign) names += (names.empty() ? "" : ", ") + use.dotted();
+  return names;
+}
+
+}  // namespace
+
+pickle::Decoded decode_program(pickle::Program program, std::size_t begin, const Limits& limits, GlobalLog& globals) {
+  try {
+    pickle::Decoded decoded = pickle::decode(std::move(program), begin, limits, globals);
+    refuse_unsafe(globals);
+    return decoded;
+  } catch (Error& error) {
+    if (error.fault() == Fault::refused) throw;
+    refuse_unsafe(globals);
+    if (const std::string names = foreign_names(globals); !names.empty()) error.in("(the pickle names " + names + ")");
+    throw;
+  }
+}
+
+pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits, GlobalLog& globals) {
+  const auto size = pickle::find_program_size(source, offset, limits.pickle_bytes_max);
+  // A program without an end is decoded as far as it goes, for the names in it and for the exact complaint.
+  constexpr std::uint64_t kBrokenMost = std::uint64_t{64} << 20;
+  const std::uint64_t left = source.size() - std::min(offset, source.size());
+  const auto bytes = source.read({offset, size.value_or(std::min(left, kBrokenMost))});
+  return decode_program(std::make_shared<const std::vector<std::byte>>(std::move(bytes)), 0, limits, globals);
+}
+
+void describe_program(Checkpoint& checkpoint, pickle::Decoded decoded) {
+  Container& container = checkpoint.container;
+  container.protocol = decoded.protocol;
+  container.pickle_size = decoded.size;
+  container.opcodes = decoded.opcodes;
+  const bool old_strings = decoded.opcodes['U'] + decoded.opcodes['T'] + decoded.opcodes['S'] > 0;
+  container.python = old_strings ? "2" : decoded.opcodes['X'] + decoded.opcodes[0x8c] > 0 ? "3" : "";
+  checkpoint.values = std::move(decoded.graph);
+}
+
+}  // namespace ferry::torch

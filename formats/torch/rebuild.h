@@ -1,0 +1,54 @@
+// What PyTorch's own calls in a pickle mean: tensors, parameters, sizes, devices; and objects of its classes.
+//
+// Source: torch/_utils.py (_rebuild_*), torch/_tensor.py (_rebuild_from_type_v2), torch/nn/parameter.py, 0.1.10 … 2.13.
+#pragma once
+
+#include "formats/python/interpret.h"
+#include "formats/torch/storages.h"
+
+namespace ferry::torch {
+
+// Turns torch's calls into values; the storages of the graph must have been resolved.
+class Rebuilder {
+ public:
+  Rebuilder(Checkpoint& checkpoint, const StorageTable& storages, const Limits& limits)
+      : checkpoint_(checkpoint), storages_(storages), limits_(limits) {}
+
+  // A handler for python::interpret_calls; false when the call is not torch's.
+  // Throws Code::bad_tensor, Code::bad_call, Code::unsupported_tensor.
+  bool interpret(python::Call& call);
+
+ private:
+  struct Window {  // shape and strides of a tensor, read and checked
+    std::vector<std::int64_t> shape, strides;
+    std::int64_t offset = 0;
+  };
+
+  bool rebuild(python::Call& call, Role role, std::span<const NodeId> arguments);
+  bool rebuild_strided(python::Call& call, std::span<const NodeId> arguments, bool has_grad, bool has_dtype);
+  bool rebuild_meta(python::Call& call, std::span<const NodeId> arguments);
+  bool rebuild_parameter(python::Call& call, std::span<const NodeId> arguments);
+  bool rebuild_from_type(python::Call& call);
+  bool rebuild_on_device(python::Call& call);
+  bool old_variable(python::Call& call);
+  bool make_size(python::Call& call);
+  bool make_device(python::Call& call);
+  bool make_layout(python::Call& call);
+
+  Window read_window(const python::Call& call, NodeId offset, NodeId shape, NodeId strides) const;
+  std::vector<std::int64_t> read_sizes(const python::Call& call, NodeId node, const char* what) const;
+  bool read_flag(const python::Call& call, NodeId node) const;
+  DType read_dtype(const python::Call& call, NodeId node) const;
+  void check_inside(const python::Call& call, const Window& window, const StorageView& view, DType dtype) const;
+  void become_tensor(python::Call& call, Tensor tensor, const Window& window);
+  void drop_state(python::Call& call, NodeId state);
+
+  Checkpoint& checkpoint_;
+  const StorageTable& storages_;
+  const Limits& limits_;
+};
+
+// Objects of torch's classes that are kept whole in a pickle: modules, optimizers, scalers, schedulers → their state.
+bool interpret_object(python::Call& call);
+
+}  // namespace ferry::torch

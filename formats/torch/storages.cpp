@@ -1,0 +1,125 @@
+#include "formats/torch/storages.h"
+
+#include "src/core/checked.h"
+#include "src/core/error.h"
+#include "src/core/text.h"
+
+namespace ferry::torch {
+namespace {
+
+[[noreturn]] void fail(const ValueGraph& graph, NodeId id, const std::string& what) {
+  throw Error(Code::bad_storage, what).at(graph.at(id));
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> storage_size(const Storage& storage) {
+  const auto size = checked_mul(storage.numel, storage.untyped ? 1 : info(storage.dtype).itemsize);
+  if (!size || *size < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*size);
+}
+
+Storage* StorageTable::find(const std::string& key) {
+  const auto found = by_key_.find(key);
+  return found == by_key_.end() ? nullptr : &checkpoint_.storages[found->second];
+}
+
+void StorageTable::resolve() {
+  ValueGraph& graph = checkpoint_.values;
+  const auto count = static_cast<NodeId>(graph.node_count());
+  for (NodeId id = 0; id < count; ++id)
+    if (graph.kind(id) == Kind::persistent) resolve_one(id);
+}
+
+void StorageTable::resolve_one(NodeId id) {
+  ValueGraph& graph = checkpoint_.values;
+  const NodeId tuple = graph.items(id)[0];
+  if (graph.kind(tuple) != Kind::tuple) fail(graph, id, "a persistent id is no tuple");
+  const auto items = graph.items(tuple);
+  const std::vector<NodeId> parts(items.begin(), items.end());
+  const auto type = parts.empty() ? std::nullopt : graph.as_text(parts[0]);
+  if (type == "module" && layout_ == Layout::legacy && parts.size() == 4 && graph.kind(parts[1]) == Kind::global) {
+    graph.become(id, parts[1]);
+    return;
+  }
+  if (type != "storage") fail(graph, id, "a persistent id names no storage but " + (type ? quote(*type, 40) : "something else"));
+  const std::size_t expected = layout_ == Layout::zip ? 5 : 6;
+  if (parts.size() != expected)
+    fail(graph, id, "a persistent id has " + std::to_string(parts.size()) + " parts where " + std::to_string(expected) + " belong");
+  const std::uint32_t storage = root_storage(id, parts);
+  StorageView view{storage, 0, checkpoint_.storages[storage].numel};
+  if (layout_ == Layout::legacy && graph.kind(parts[5]) != Kind::none) view = view_of(id, storage, parts[5]);
+  views_.push_back(view);
+  graph.become(id, graph.make_indexed(Kind::storage, static_cast<std::uint32_t>(views_.size() - 1), graph.at(id)));
+}
+
+std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> parts) {
+  const ValueGraph& graph = checkpoint_.values;
+  Storage storage;
+  if (graph.kind(parts[1]) != Kind::global) fail(graph, id, "a persistent id names no storage type");
+  const std::string type = graph.dotted_name(parts[1]);
+  const auto known = find_global(graph.text(graph.module(parts[1])), graph.text(graph.attribute(parts[1])));
+  storage.untyped = known && known->role == Role::untyped_storage;
+  if (known && known->role == Role::storage_type)
+    storage.dtype = *known->dtype;
+  else if (!storage.untyped)
+    fail(graph, id, "unknown storage type " + quote(type));
+  const auto key = graph.as_text(parts[2]), location = graph.as_text(parts[3]);
+  if (!key) fail(graph, id, "the key of a storage is no text");
+  if (!location) fail(graph, id, "the location of storage " + quote(*key) + " is no text");
+  if (graph.kind(parts[4]) != Kind::integer || graph.integer(parts[4]) < 0)
+    fail(graph, id, "the size of storage " + quote(*key) + " is no count");
+  storage.key = *key;
+  storage.numel = graph.integer(parts[4]);
+  storage.device = checkpoint_.device_index(*location);
+  const auto size = storage_size(storage);
+  if (!size) fail(graph, id, "storage " + quote(*key) + " has more bytes than can be counted");
+  storage.bytes.size = *size;
+
+  const auto [found, fresh] = by_key_.try_emplace(storage.key, static_cast<std::uint32_t>(checkpoint_.storages.size()));
+  if (fresh) {
+    checkpoint_.storages.push_back(std::move(storage));
+    return found->second;
+  }
+  const Storage& first = checkpoint_.storages[found->second];
+  if (first.dtype != storage.dtype || first.untyped != storage.untyped)
+    fail(graph, id, "storage " + quote(storage.key) + " is used with two types, " + std::string(info(first.dtype).name) + " and " + std::string(info(storage.dtype).name));
+  if (first.numel != storage.numel)
+    fail(graph, id, "storage " + quote(storage.key) + " is used with two sizes, " + std::to_string(first.numel) + " and " + std::to_string(storage.numel));
+  return found->second;
+}
+
+StorageView StorageTable::view_of(NodeId id, std::uint32_t storage, NodeId view) {
+  const ValueGraph& graph = checkpoint_.values;
+  const auto parts = graph.items(view);
+  if (graph.kind(view) != Kind::tuple || parts.size() != 3) fail(graph, id, "the view of a storage is no tuple of key, offset and size");
+  if (graph.kind(parts[1]) != Kind::integer || graph.kind(parts[2]) != Kind::integer) fail(graph, id, "the view of a storage has no offset and size");
+  const std::int64_t offset = graph.integer(parts[1]), size = graph.integer(parts[2]);
+  const Storage& root = checkpoint_.storages[storage];
+  if (offset < 0 || size < 0 || !fits(static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(size), static_cast<std::uint64_t>(root.numel)))
+    fail(graph, id, "a view of " + std::to_string(size) + " elements at " + std::to_string(offset) + " lies outside storage " + quote(root.key) + " of " + std::to_string(root.numel));
+  return {storage, offset, size};
+}
+
+void StorageTable::settle_bare_storages() {
+  ValueGraph& graph = checkpoint_.values;
+  for (const NodeId id : graph.reachable()) {
+    if (graph.kind(id) != Kind::storage) continue;
+    const StorageView view = views_[graph.index(id)];
+    std::uint32_t index = view.storage;
+    if (view.offset != 0 || view.numel != checkpoint_.storages[index].numel) {
+      Storage part = checkpoint_.storages[index];
+      const std::uint64_t item = part.untyped ? 1 : info(part.dtype).itemsize;
+      part.key += "[" + std::to_string(view.offset) + "]";
+      part.numel = view.numel;
+      part.bytes.offset += static_cast<std::uint64_t>(view.offset) * item;
+      part.bytes.size = part.bytes.stored_size = static_cast<std::uint64_t>(view.numel) * item;
+      part.bytes.crc.reset();
+      index = static_cast<std::uint32_t>(checkpoint_.storages.size());
+      checkpoint_.storages.push_back(std::move(part));
+    }
+    graph.become(id, graph.make_indexed(Kind::storage, index, graph.at(id)));
+  }
+}
+
+}  // namespace ferry::torch

@@ -1,0 +1,55 @@
+// Persistent ids of PyTorch: which storage a pickle means.
+//
+// zip:    ('storage', type, key, location, numel)
+// legacy: ('storage', type, key, location, numel, None | (view_key, offset, view_numel))
+// Source: torch/serialization.py, persistent_id and persistent_load of _legacy_save/_save, versions 0.1.10 … 2.13.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "src/core/checkpoint.h"
+
+namespace ferry::torch {
+
+// A storage as a pickle refers to it: all of one in the checkpoint, or (legacy only) a part of it.
+struct StorageView {
+  std::uint32_t storage;
+  std::int64_t offset;  // elements
+  std::int64_t numel;
+};
+
+class StorageTable {
+ public:
+  enum class Layout : std::uint8_t { zip, legacy };
+  StorageTable(Checkpoint& checkpoint, Layout layout) : checkpoint_(checkpoint), layout_(layout) {}
+
+  // Replaces every persistent id of the graph: storages become Kind::storage with an index into views(), classes of
+  // modules that torch ≤ 1.5 wrote with their source become the class.  Equal keys must mean equal storages.
+  // Throws Code::bad_storage.
+  void resolve();
+
+  const std::vector<StorageView>& views() const { return views_; }
+  // The storage with this key, or nullptr.
+  Storage* find(const std::string& key);
+
+  // After the tensors are made, storages that are values by themselves point into Checkpoint::storages.
+  void settle_bare_storages();
+
+ private:
+  void resolve_one(NodeId id);
+  std::uint32_t root_storage(NodeId id, std::span<const NodeId> parts);
+  StorageView view_of(NodeId id, std::uint32_t storage, NodeId view);
+
+  Checkpoint& checkpoint_;
+  Layout layout_;
+  std::vector<StorageView> views_;
+  std::unordered_map<std::string, std::uint32_t> by_key_;
+};
+
+// Bytes of a storage, by its numel and type; nullopt when they do not fit in 63 bits.
+std::optional<std::uint64_t> storage_size(const Storage& storage);
+
+}  // namespace ferry::torch

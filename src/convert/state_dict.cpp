@@ -1,0 +1,42 @@
+#include "src/convert/state_dict.h"
+
+#include "src/core/text.h"
+
+namespace ferry::convert {
+namespace {
+
+bool is_plain(Kind kind) { return kind != Kind::dict && kind != Kind::list && kind != Kind::set; }
+
+}  // namespace
+
+bool is_state_dict(const ValueGraph& graph, NodeId dict) {
+  if (graph.kind(dict) != Kind::dict) return false;
+  bool has_tensor = false;
+  const auto pairs = graph.items(dict);
+  for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    if (!graph.is_text(pairs[i])) return false;
+    const Kind kind = graph.kind(pairs[i + 1]);
+    has_tensor = has_tensor || kind == Kind::tensor;
+    if (!is_plain(kind) && !graph.text(pairs[i]).ends_with("_extra_state")) return false;
+  }
+  return has_tensor;
+}
+
+NodeId metadata_of(const ValueGraph& graph, NodeId state_dict) {
+  const NodeId attributes = graph.attributes(state_dict);
+  if (attributes == kNoNode) return kNoNode;
+  const NodeId metadata = graph.find(attributes, "_metadata");
+  return metadata != kNoNode && graph.kind(metadata) == Kind::dict ? metadata : kNoNode;
+}
+
+std::string counted(std::size_t count, std::string_view noun) {
+  return grouped(count) + " " + std::string(noun) + (count == 1 ? "" : noun.ends_with('y') ? "" : "s");
+}
+
+std::string listed(const std::vector<std::string>& names, std::size_t most) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > most ? text + " …" : text;
+}
+
+}  // namespace ferry::convert

@@ -1,0 +1,74 @@
+#include "src/core/checkpoint.h"
+
+#include <algorithm>
+
+#include "src/core/checked.h"
+#include "src/core/error.h"
+
+namespace ferry {
+
+std::uint64_t Storage::kept_size() const {
+  if (parts.empty()) return bytes.size;
+  std::uint64_t size = 0;
+  for (const ByteRange& part : parts) size += part.size;
+  return size;
+}
+
+std::uint32_t Checkpoint::add_dims(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides) {
+  const std::size_t begin = dims.size();
+  if (begin > 0xfffffff0u) throw Error(Code::limit_exceeded, "too many tensors");
+  dims.insert(dims.end(), shape.begin(), shape.end());
+  dims.insert(dims.end(), strides.begin(), strides.end());
+  return static_cast<std::uint32_t>(begin);
+}
+
+std::uint16_t Checkpoint::device_index(std::string_view name) {
+  const auto found = std::find(devices.begin(), devices.end(), name);
+  if (found != devices.end()) return static_cast<std::uint16_t>(found - devices.begin());
+  if (devices.size() >= 0xffff) throw Error(Code::limit_exceeded, "more than 65,535 different device tags");
+  devices.emplace_back(name);
+  return static_cast<std::uint16_t>(devices.size() - 1);
+}
+
+std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> shape, std::vector<std::byte> bytes,
+                                     bool fortran, std::string name) {
+  std::vector<std::int64_t> strides(shape.size());
+  std::int64_t step = 1;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const std::size_t axis = fortran ? i : shape.size() - 1 - i;
+    strides[axis] = step;
+    step *= std::max<std::int64_t>(shape[axis], 1);
+  }
+  Storage storage;
+  storage.key = name;
+  storage.dtype = dtype;
+  storage.untyped = info(dtype).storage_class.empty();
+  storage.numel = static_cast<std::int64_t>(bytes.size() / (storage.untyped ? 1u : info(dtype).itemsize));
+  storage.bytes.size = storage.bytes.stored_size = bytes.size();
+  storage.bytes.source = std::make_shared<MemorySource>(std::move(name), std::move(bytes));
+  storages.push_back(std::move(storage));
+  Tensor tensor;
+  tensor.storage = static_cast<std::uint32_t>(storages.size() - 1);
+  tensor.dtype = dtype;
+  tensor.rank = static_cast<std::uint16_t>(shape.size());
+  tensor.dims = add_dims(shape, strides);
+  tensors.push_back(tensor);
+  return static_cast<std::uint32_t>(tensors.size() - 1);
+}
+
+std::int64_t numel(const Checkpoint& checkpoint, const Tensor& tensor) {
+  return checked_numel(checkpoint.shape(tensor)).value_or(0);
+}
+
+bool is_contiguous(const Checkpoint& checkpoint, const Tensor& tensor) {
+  const auto shape = checkpoint.shape(tensor), strides = checkpoint.strides(tensor);
+  std::int64_t expected = 1;
+  for (std::size_t i = shape.size(); i-- > 0;) {
+    if (shape[i] == 0) return true;
+    if (shape[i] != 1 && strides[i] != expected) return false;
+    expected *= shape[i];
+  }
+  return true;
+}
+
+}  // namespace ferry

@@ -1,0 +1,109 @@
+#include "src/core/finding.h"
+
+#include <array>
+#include <cctype>
+
+#include "src/core/error.h"
+
+namespace ferry {
+namespace {
+
+using enum Code;
+using enum Fault;
+
+constexpr auto kCodes = std::to_array<CodeInfo>({
+    {unknown_format, corrupt, "unknown format", "None of the formats that torchferry reads matches the first bytes of the file.", ""},
+    {not_a_checkpoint, corrupt, "not a checkpoint", "The file is of a known kind that holds no checkpoint: a git-lfs pointer, a web page, an archive …", ""},
+    {truncated, corrupt, "truncated", "The file ends before the data that it announces: usually an interrupted download or copy.", "fetch the file again and compare its size with the original"},
+    {bad_zip, corrupt, "broken zip archive", "The structure of the zip archive is damaged or contradicts itself.", "fetch the file again; torch.save writes no such archive"},
+    {zip_disagreement, corrupt, "zip headers disagree", "The directory of the archive and the header beside the data say different things about one record; two readers could see two different files.", "do not trust the file; fetch it again from its author"},
+    {checksum_mismatch, corrupt, "checksum mismatch", "The bytes of a record do not give the CRC-32 that was stored with them: the data changed after it was written.", "fetch the file again; the damaged record would give wrong weights"},
+    {bad_deflate, corrupt, "broken compressed record", "A compressed record does not inflate to exactly what its header announces.", "fetch the file again"},
+    {missing_record, corrupt, "missing record", "The checkpoint refers to a record that the archive does not hold.", ""},
+    {duplicate_record, corrupt, "duplicate record", "Two records have the same name; different readers would take different ones.", "do not trust the file"},
+    {bad_record_size, corrupt, "wrong record size", "A record does not have the size that the storage it holds must have.", ""},
+    {bad_legacy_stream, corrupt, "broken legacy stream", "The sequence of pickles and storages that PyTorch before 1.6 wrote is damaged.", "fetch the file again"},
+    {bad_version, unsupported, "unknown format version", "The version record names a version of the file format that is not known.", ""},
+    {bad_byte_order, corrupt, "bad byte order", "The byteorder record holds neither 'little' nor 'big'.", ""},
+    {unsupported_container, unsupported, "format not supported yet", "The file is of a known format that this version of torchferry does not read.", ""},
+    {limit_exceeded, unsupported, "limit exceeded", "The file asks for more than the limits allow.", ""},
+    {output_differs, io, "output differs", "The written file, read back, is not what was meant to be written; it was removed.", "check the disk; the source is untouched"},
+    {bad_pickle, corrupt, "broken pickle", "The pickle program cannot be run: an unknown instruction, a missing operand, a wrong type.", "fetch the file again"},
+    {bad_storage, corrupt, "bad storage", "A storage is described in a way that cannot be true: its type, size, key or place.", ""},
+    {bad_tensor, corrupt, "bad tensor", "A tensor reaches outside its storage, or its shape or strides cannot be true.", ""},
+    {bad_call, corrupt, "bad call", "A known constructor is called with arguments that it does not take.", ""},
+    {unsupported_value, unsupported, "value not supported", "A Python value cannot be written in a form that torch.load(weights_only=True) reads.", ""},
+    {too_deep, unsupported, "nested too deeply", "Values are nested more deeply than the limit.", ""},
+    {unsupported_tensor, unsupported, "kind of tensor not supported yet", "The tensor is of a kind (sparse, nested, quantized …) that this version does not convert.", ""},
+    {whole_object, unsupported, "whole module in the file", "The file holds a pickled nn.Module instead of its state_dict; this version does not take it apart.", "save model.state_dict() where the class is at hand"},
+    {key_collision, corrupt, "keys collide", "Two keys of one dict would become equal in the output.", ""},
+    {unsafe_global, refused, "unsafe global", "The pickle names code that has no place in a checkpoint; loading it with Python could run anything. Nothing was written.", "do not load this file with weights_only=False"},
+    {cannot_read, io, "cannot read", "The input cannot be opened or read.", ""},
+    {cannot_write, io, "cannot write", "The output cannot be created or written; the destination is as it was.", ""},
+    {output_exists, io, "output exists", "The destination exists already.", "give --force to replace it"},
+    {same_file, io, "input is output", "The output is the input file itself.", "give --force to replace it by its conversion"},
+    {output_collision, usage, "outputs collide", "Two inputs would be written to one output; nothing was written.", "convert them into different folders"},
+    {bad_usage, usage, "bad usage", "The command line cannot be understood.", "see torchferry --help"},
+    {source_changed, io, "source changed", "The input changed while it was read; nothing was written.", "run again when nothing writes to the file"},
+    {out_of_memory, io, "out of memory", "There was not enough memory.", ""},
+    {nothing_selected, usage, "nothing selected", "The selection names nothing that the checkpoint holds.", "see torchferry inspect --tree"},
+    {no_input, usage, "no input", "No checkpoint was found among the given paths.", ""},
+    {prefix_stripped, remark, "prefix stripped", "Every key of a state_dict carried a wrapper's prefix (DataParallel, torch.compile, FSDP); it was taken off.", "--keep-prefix keeps it"},
+    {amp_to_scaler, remark, "apex amp → GradScaler", "The state of apex amp became the state of torch.amp.GradScaler.", "--layout keep keeps it as it is"},
+    {optimizer_ids, remark, "optimizer ids → indices", "Parameters of an optimizer state were named by object ids; they are now numbered in the order of the groups, as PyTorch does since 1.6.", ""},
+    {optimizer_steps, remark, "optimizer steps → tensors", "Step counts became tensors, as PyTorch 2.x keeps them.", ""},
+    {optimizer_groups, remark, "optimizer groups completed", "Options that later versions of PyTorch added to the optimizer got their defaults.", ""},
+    {device_to_cpu, remark, "device → cpu", "Storages tagged with another device are now tagged cpu; the values are the same.", ""},
+    {object_to_data, remark, "object → plain data", "A Python object that weights_only refuses became plain data.", ""},
+    {storage_compacted, remark, "storage compacted", "Bytes of a storage that no tensor refers to were left out; sharing is kept.", "--layout keep keeps whole storages"},
+    {python2_text, remark, "Python 2 text", "Byte strings of Python 2 became text: UTF-8, or Latin-1 where they are no UTF-8.", ""},
+    {attributes_dropped, remark, "attributes dropped", "Python attributes of a tensor or container cannot be stored for weights_only; they are in the report.", ""},
+    {scaler_from_object, remark, "object → state", "A pickled GradScaler, optimizer or scheduler object became its state_dict.", ""},
+    {conj_resolved, remark, "conj/neg resolved", "A lazily conjugated or negated tensor was written out.", ""},
+    {selected, remark, "selected", "Only a part of the checkpoint was written, as asked.", ""},
+    {renamed, remark, "renamed", "Keys were renamed, as asked.", ""},
+    {excluded, remark, "left out", "Entries were left out, as asked.", ""},
+    {container_rewritten, remark, "container rewritten", "The file is now a zip archive as PyTorch 2.x writes it.", ""},
+    {no_checksums, remark, "no checksums", "The format of the source carries no checksums: a flipped bit in a weight cannot be seen.", ""},
+    {static_loss_scale, remark, "static loss scale", "The loss scale was static; GradScaler has no equivalent, so the scaler is None.", ""},
+    {ambiguous_prefix, remark, "prefix or child?", "Every key starts with 'module.': that is how DataParallel saves, but also how a model with one child of that name would.", "--keep-prefix keeps it"},
+    {crc_not_computed, remark, "no CRC computed", "A record has no CRC-32 (torch's set_crc32_options(False)); damage to it cannot be seen.", ""},
+    {trailing_bytes, remark, "trailing bytes", "Bytes follow the end of the pickle; nothing refers to them.", ""},
+    {scaler_exists, remark, "scaler exists", "The checkpoint has both amp and scaler; the scaler was kept and amp dropped.", ""},
+    {stale_optimizer_state, remark, "stale optimizer state", "The optimizer state has entries for parameters that no group names; they were kept under new numbers.", ""},
+    {inexact_step, remark, "inexact step", "A step count above 2^24 is not exact as float32.", ""},
+    {lost_value, remark, "value lost", "A value cannot be carried over and is described in the report only.", ""},
+});
+
+}  // namespace
+
+const CodeInfo& info(Code code) {
+  for (const CodeInfo& row : kCodes)
+    if (row.code == code) return row;
+  return kCodes.front();
+}
+
+std::span<const CodeInfo> all_codes() { return kCodes; }
+
+std::string code_name(Code code) { return "TF" + std::to_string(static_cast<unsigned>(code)); }
+
+const CodeInfo* find_code(std::string_view name) {
+  if (name.size() > 2 && std::toupper(name[0]) == 'T' && std::toupper(name[1]) == 'F') name.remove_prefix(2);
+  for (const CodeInfo& row : kCodes)
+    if (name == std::to_string(static_cast<unsigned>(row.code))) return &row;
+  return nullptr;
+}
+
+std::string_view fault_name(Fault fault) {
+  switch (fault) {
+    case io: return "io";
+    case usage: return "usage";
+    case corrupt: return "corrupt";
+    case unsupported: return "unsupported";
+    case refused: return "refused";
+    case remark: return "remark";
+  }
+  return "";
+}
+
+}  // namespace ferry

@@ -1,0 +1,103 @@
+// Every code that a message, a report or a finding can carry: one table, read by errors, reports and `explain`.
+//
+// The codes are part of the contract with users: they are never renumbered.  TF1xx: the container or its records;
+// TF2xx: the pickle program and the values in it; TF3xx: refused for safety; TF4xx: input, output, usage;
+// TF5xx: what a conversion changed; TF6xx: remarks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ferry {
+
+// What kind of "no" it is; it decides the exit code: refused is 3, everything else 2.
+enum class Fault : std::uint8_t { io, usage, corrupt, unsupported, refused, remark };
+
+enum class Code : std::uint16_t {
+  // TF1xx: containers
+  unknown_format = 101,
+  not_a_checkpoint = 102,
+  truncated = 103,
+  bad_zip = 104,
+  zip_disagreement = 105,
+  checksum_mismatch = 106,
+  bad_deflate = 107,
+  missing_record = 108,
+  duplicate_record = 109,
+  bad_record_size = 110,
+  bad_legacy_stream = 111,
+  bad_version = 112,
+  bad_byte_order = 113,
+  unsupported_container = 114,
+  limit_exceeded = 115,
+  output_differs = 116,
+  // TF2xx: pickles and values
+  bad_pickle = 201,
+  bad_storage = 202,
+  bad_tensor = 203,
+  bad_call = 204,
+  unsupported_value = 205,
+  too_deep = 206,
+  unsupported_tensor = 207,
+  whole_object = 208,
+  key_collision = 209,
+  // TF3xx: safety
+  unsafe_global = 301,
+  // TF4xx: input, output, usage
+  cannot_read = 401,
+  cannot_write = 402,
+  output_exists = 403,
+  same_file = 404,
+  output_collision = 405,
+  bad_usage = 406,
+  source_changed = 407,
+  out_of_memory = 408,
+  nothing_selected = 409,
+  no_input = 410,
+  // TF5xx: changes made by a conversion
+  prefix_stripped = 501,
+  amp_to_scaler = 502,
+  optimizer_ids = 503,
+  optimizer_steps = 504,
+  optimizer_groups = 505,
+  device_to_cpu = 506,
+  object_to_data = 507,
+  storage_compacted = 508,
+  python2_text = 509,
+  attributes_dropped = 510,
+  scaler_from_object = 511,
+  conj_resolved = 512,
+  selected = 513,
+  renamed = 514,
+  excluded = 515,
+  container_rewritten = 516,
+  // TF6xx: remarks
+  no_checksums = 601,
+  static_loss_scale = 602,
+  ambiguous_prefix = 603,
+  crc_not_computed = 604,
+  trailing_bytes = 605,
+  scaler_exists = 606,
+  stale_optimizer_state = 607,
+  inexact_step = 608,
+  lost_value = 609,
+};
+
+struct CodeInfo {
+  Code code;
+  Fault fault;
+  std::string_view title;    // a few words
+  std::string_view meaning;  // what it means for the person who sees it
+  std::string_view hint;     // what to do about it; may be empty
+};
+
+const CodeInfo& info(Code code);
+std::span<const CodeInfo> all_codes();
+std::string code_name(Code code);  // "TF101"
+const CodeInfo* find_code(std::string_view name);  // "TF101" or "101", any case; nullptr when there is none
+
+std::string_view fault_name(Fault fault);
+
+}  // namespace ferry
