@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "formats/zip/archive.h"
@@ -70,15 +70,15 @@ std::string deflated(std::string_view data) {
 enum class Footer { none, signed32, plain32, signed64, plain64 };
 
 struct Piece {
-  std::string name, data;
+  std::string name = {}, data = {};
   bool deflate = false;
   unsigned flags = 0x800;
   Footer footer = Footer::none;
-  std::string local_extra, central_extra;
+  std::string local_extra = {}, central_extra = {};
   bool wide_sizes = false;   // the directory refers to sizes in central_extra
   bool wide_offset = false;  // and to an offset
-  std::string before;        // bytes that no record owns
-  std::string stored;        // what stands in the file, where it is not data or data deflated
+  std::string before = {};   // bytes that no record owns
+  std::string stored = {};   // what stands in the file, where it is not data or data deflated
 };
 
 std::string footer_of(const Piece& piece, std::uint32_t crc, std::uint64_t stored, std::uint64_t size) {
@@ -91,7 +91,8 @@ std::string footer_of(const Piece& piece, std::uint32_t crc, std::uint64_t store
 
 std::string end_of(std::uint64_t count, std::uint64_t size, std::uint64_t offset,
                    std::string_view comment = "") {
-  return "PK\5\6" + u16(0) + u16(0) + u16(count) + u16(count) + u32(size) + u32(offset) +
+  const std::uint64_t shown = std::min<std::uint64_t>(count, 0xffff);
+  return "PK\5\6" + u16(0) + u16(0) + u16(shown) + u16(shown) + u32(size) + u32(offset) +
          u16(comment.size()) + std::string(comment);
 }
 
@@ -698,7 +699,7 @@ TEST(ZipArchive, ErrorsNameRecordAndOffset) {
 
 TEST(ZipInflate, StreamsInPiecesOfAnySize) {
   std::string data;
-  for (int i = 0; i < 400'000; ++i) data += std::to_string(i * 7919 % 1000);
+  for (std::uint32_t i = 0; i < 400'000; ++i) data += std::to_string(i * 7919 % 1000);
   const SourcePtr source = source_of(make_zip({{.name = "a", .data = data, .deflate = true}}));
   const Archive archive = Archive::open(source, Limits{});
   const Record& record = archive.records()[0];
@@ -726,8 +727,7 @@ TEST(ZipInflate, DemandsExactlyTheDeclaredBytes) {
   EXPECT_EQ(fault(deflated(data.substr(1))), Code::bad_deflate);
   EXPECT_EQ(fault(deflated(std::string(data.size(), 'x'))), Code::checksum_mismatch);
   EXPECT_EQ(fault("\x07" + full.substr(1)), Code::bad_deflate);  // no such block type
-  std::string open_ended = "\x00\x1f\x00\xe0\xff" + std::string();
-  open_ended =
+  const std::string open_ended =
       std::string("\x00\x1f\x00\xe0\xff", 5) + data;  // all bytes in a block that is not the final one
   ASSERT_EQ(data.size(), 0x1fu);
   EXPECT_EQ(fault(open_ended), Code::bad_deflate);

@@ -1,5 +1,6 @@
 #include "formats/pickle/decoder.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <string>
@@ -19,8 +20,9 @@ namespace {
 class Memo {
  public:
   void put(std::uint64_t index, NodeId value) {
-    if (index < dense_.size() + 1024) {
-      if (index >= dense_.size()) dense_.resize(static_cast<std::size_t>(index) + 1, kNoNode);
+    if (index < used_ + 1024) {
+      if (index >= dense_.size()) dense_.resize(std::max<std::size_t>(static_cast<std::size_t>(index) + 1, 2 * used_), kNoNode);
+      used_ = std::max(used_, static_cast<std::size_t>(index) + 1);
       count_ += dense_[static_cast<std::size_t>(index)] == kNoNode ? 1u : 0u;
       dense_[static_cast<std::size_t>(index)] = value;
       return;
@@ -40,12 +42,12 @@ class Memo {
   std::vector<NodeId> dense_;
   std::unordered_map<std::uint64_t, NodeId> sparse_;
   std::uint64_t count_ = 0;
+  std::size_t used_ = 0;  // of dense_: it grows by doubling
 };
 
 class Machine {
  public:
-  Machine(Program program, const Limits& limits, GlobalLog& globals)
-      : program_(std::move(program)), bytes_(*program_), limits_(limits), globals_(globals) {
+  Machine(Program program, GlobalLog& globals) : program_(std::move(program)), bytes_(*program_), globals_(globals) {
     decoded_.graph.set_program(program_);
   }
 
@@ -61,7 +63,7 @@ class Machine {
     graph().set_root(pop());
     if (!marks_.empty()) fail("STOP comes with a MARK still open");
     decoded_.size = current_.next - begin;
-    check_keys(graph(), limits_.depth_max, Repeats::merge);
+    check_keys(graph(), Repeats::merge, keyed_);
     return std::move(decoded_);
   }
 
@@ -197,6 +199,7 @@ class Machine {
       case Kind::dict: return graph().append(target, pairs);
       case Kind::call: {
         auto& entries = graph().make_extras(target).dict_items;
+        if (entries.empty()) keyed_.push_back(target);
         entries.insert(entries.end(), pairs.begin(), pairs.end());
         return;
       }
@@ -212,12 +215,14 @@ class Machine {
 
   void push_dict_of(std::span<const NodeId> pairs) {
     const NodeId id = graph().make_dict(DictFlavor::plain, at());
+    keyed_.push_back(id);
     set_in(id, pairs);
     push(id);
   }
 
   void push_set(bool frozen, std::span<const NodeId> items) {
     const NodeId id = graph().make_container(Kind::set, frozen ? 1 : 0, at());
+    keyed_.push_back(id);
     graph().append(id, items);
     push(id);
   }
@@ -303,6 +308,7 @@ class Machine {
     if (extras.state != kNoNode) fail("BUILD on a value that was built already");
     extras.state = state;
     extras.built_at = static_cast<NodeId>(graph().node_count());
+    extras.build = builds_++;
   }
 
   // --- memo
@@ -426,20 +432,21 @@ class Machine {
 
   Program program_;
   Bytes bytes_;
-  const Limits& limits_;
   GlobalLog& globals_;
   Decoded decoded_;
   Instruction current_{};
   std::vector<NodeId> stack_, above_;
+  std::vector<NodeId> keyed_;  // dicts, sets, and calls that take entries
   std::vector<std::size_t> marks_;
+  std::uint32_t builds_ = 0;
   std::unordered_map<NodeId, std::size_t> global_uses_;
   Memo memo_;
 };
 
 }  // namespace
 
-Decoded decode(Program program, std::size_t begin, const Limits& limits, GlobalLog& globals) {
-  return Machine(std::move(program), limits, globals).run(begin);
+Decoded decode(Program program, std::size_t begin, GlobalLog& globals) {
+  return Machine(std::move(program), globals).run(begin);
 }
 
 }  // namespace ferry::pickle

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "src/core/globals.h"
-#include "src/core/limits.h"
 #include "src/core/value.h"
 
 namespace ferry::pickle {
@@ -27,7 +26,7 @@ struct Decoded {
 
 // Decodes the program that starts at `begin`.  Names are noted in `globals` at the moment they are resolved, so that they
 // are known also when the program breaks later.  Repeated keys are merged as Python merges them.
-// Throws Code::bad_pickle, Code::truncated, Code::too_deep with the byte offset.
-Decoded decode(Program program, std::size_t begin, const Limits& limits, GlobalLog& globals);
+// Throws Code::bad_pickle, Code::truncated with the byte offset.
+Decoded decode(Program program, std::size_t begin, GlobalLog& globals);
 
 }  // namespace ferry::pickle

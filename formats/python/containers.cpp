@@ -148,20 +148,27 @@ bool make_range_or_slice(Call& call) {
   return true;
 }
 
+// The class of an instance; a scheduler holds its own bound methods, so it may not have been built yet.
+std::string class_of(const Call& call, NodeId instance) {
+  if (const auto done = call.context.schedulers.find(instance); done != call.context.schedulers.end()) return done->second;
+  if (call.graph.kind(instance) != Kind::call || call.graph.form(instance) == CallForm::reduce) return "";
+  const NodeId global = callee_global(call.graph, instance);
+  return global == kNoNode ? "" : call.graph.dotted_name(global);
+}
+
 // getattr(scheduler, 'method'): how OneCycleLR and CyclicLR pickle their bound methods.  The rule allows nothing else.
 bool make_bound_method(Call& call) {
   const auto refuse = [&](const std::string& why) {
-    throw Error(Code::unsafe_global, "unsafe global " + call.module + "." + call.name + ": " + why).at(call.graph.at(call.id));
+    throw Error(Code::unsafe_global, "unsafe global " + call.module() + "." + call.name() + ": " + why).at(call.graph.at(call.id));
   };
   if (call.arguments.size() != 2) refuse("it does not take a scheduler and a name");
-  const auto owner = call.context.classes.find(call.arguments[0]);
+  const std::string owner = class_of(call, call.arguments[0]);
   const auto attribute = call.graph.as_text(call.arguments[1]);
-  if (owner == call.context.classes.end() || !owner->second.starts_with("torch.optim.lr_scheduler."))
-    refuse("it takes an attribute of something that is no scheduler of torch");
+  if (!owner.starts_with("torch.optim.lr_scheduler.")) refuse("it takes an attribute of something that is no scheduler of torch");
   if (!attribute || !is_dotted_identifier(*attribute) || attribute->find('.') != std::string_view::npos)
     refuse("it takes an attribute that is no identifier");
   call.need_nothing_after();
-  const std::string dotted = owner->second + "." + std::string(attribute.value_or(""));
+  const std::string dotted = owner + "." + std::string(attribute.value_or(""));
   call.become_text(dotted);
   call.note(Code::object_to_data, "bound method → its name as text, " + dotted);
   return true;

@@ -59,7 +59,7 @@ NodeId dict_of(Call& call, std::span<const NodeId> entries, DictFlavor flavor = 
 
 // omegaconf keeps a config as {_metadata, _parent, _content} and a leaf as {_val, …}: the content is the config.
 NodeId omegaconf_content(const Call& call) {
-  if (!call.module.starts_with("omegaconf.") || call.state == kNoNode) return kNoNode;
+  if (!call.module().starts_with("omegaconf.") || call.state == kNoNode) return kNoNode;
   const NodeId content = call.graph.find(call.state, "_content");
   return content != kNoNode ? content : call.graph.find(call.state, "_val");
 }
@@ -131,7 +131,7 @@ bool make_instance(Call& call) {
   }
   if (const NodeId content = omegaconf_content(call); content != kNoNode) {
     call.become(content);
-    if (call.name == "DictConfig" || call.name == "ListConfig") call.note_data(call.name == "DictConfig" ? "dict" : "list");
+    if (call.name() == "DictConfig" || call.name() == "ListConfig") call.note_data(call.name() == "DictConfig" ? "dict" : "list");
     return true;
   }
   if (!call.dict_items.empty()) return make_dict_subclass(call, DictFlavor::plain);
@@ -140,7 +140,7 @@ bool make_instance(Call& call) {
     call.note_data("list");
     return true;
   }
-  if (call.module == "yacs.config" && call.name == "CfgNode") return make_dict_subclass(call, DictFlavor::plain);
+  if (call.module() == "yacs.config" && call.name() == "CfgNode") return make_dict_subclass(call, DictFlavor::plain);
   return call.state != kNoNode ? make_from_state(call) : make_from_arguments(call);
 }
 

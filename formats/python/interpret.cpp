@@ -19,27 +19,33 @@ NodeId callee_global(const ValueGraph& graph, NodeId call) {
   return kNoNode;
 }
 
-Call::Call(Context& shared, NodeId call) : context(shared), graph(shared.graph()), id(call) {
+const std::optional<KnownGlobal>& Context::find(NodeId global) {
+  const auto [found, fresh] = globals.try_emplace(global);
+  if (fresh) found->second = find_global(graph().text(graph().module(global)), graph().text(graph().attribute(global)));
+  return found->second;
+}
+
+void Call::look_at(NodeId call) {
+  id = call;
   const auto items = graph.items(graph.arguments(id));
   arguments.assign(items.begin(), items.end());
   instance = graph.form(id) != CallForm::reduce;
-  NodeId global = callee_global(graph, id);
-  if (global != kNoNode) known = find_global(graph.text(graph.module(global)), graph.text(graph.attribute(global)));
+  global = callee_global(graph, id);
+  if (global == kNoNode) throw Error(Code::unsafe_global, "a value that is no known name is called").at(graph.at(id));
+  known = context.find(global);
   if (known && known->role == Role::reconstructor && !instance) {
     // copyreg._reconstructor(class, base, state): protocol 0 and 1 make instances like this.
-    if (arguments.size() != 3 || graph.kind(arguments[0]) != Kind::global)
-      throw Error(Code::bad_call, "copyreg._reconstructor is called with arguments that it does not take").at(graph.at(id));
+    if (arguments.size() != 3 || graph.kind(arguments[0]) != Kind::global) fail("is called with arguments that it does not take");
     global = arguments[0];
-    known = find_global(graph.text(graph.module(global)), graph.text(graph.attribute(global)));
+    known = context.find(global);
     const NodeId base = arguments[2];
     arguments.clear();
     if (graph.kind(base) != Kind::none) arguments.push_back(base);
     instance = true;
   }
-  if (global != kNoNode) {
-    module = graph.text(graph.module(global));
-    name = graph.text(graph.attribute(global));
-  }
+  keywords = state = kNoNode;
+  list_items.clear();
+  dict_items.clear();
   if (const CallExtras* extras = graph.extras(id)) {
     keywords = extras->keyword_arguments;
     state = extras->state;
@@ -47,8 +53,6 @@ Call::Call(Context& shared, NodeId call) : context(shared), graph(shared.graph()
     dict_items = extras->dict_items;
   }
 }
-
-std::string Call::class_name() const { return modern_name(module, name); }
 
 void Call::fail(const std::string& what) const { throw Error(Code::bad_call, class_name() + " " + what).at(graph.at(id)); }
 
@@ -63,10 +67,20 @@ void Call::need_nothing_after() const {
 }
 
 void Call::become(NodeId other) {
-  context.classes.emplace(id, class_name());
+  if (known && known->role == Role::scheduler_class) context.schedulers.emplace(id, class_name());
+  if (context.numpy_dtypes.empty()) return graph.become(id, other);
   if (const auto dtype = context.numpy_dtypes.find(other); dtype != context.numpy_dtypes.end())
     context.numpy_dtypes.emplace(id, dtype->second);
   graph.become(id, other);
+}
+
+void Call::become_tensor(std::uint32_t index) {
+  Node node;
+  node.kind = Kind::tensor;
+  node.at = graph.at(id);
+  node.a = index;
+  graph.drop_extras(id);
+  graph.replace(id, node);
 }
 
 void Call::note_data(std::string_view became) { note(Code::object_to_data, class_name() + " → " + std::string(became)); }
@@ -86,21 +100,20 @@ std::optional<std::string> octets(const ValueGraph& graph, NodeId id) {
 }
 
 void interpret_calls(Context& context, const std::function<bool(Call&)>& first) {
+  Call call(context);
   for (const NodeId id : context.graph().calls_in_order()) {
-    Call call(context, id);
-    if (call.module.empty() && call.name.empty())
-      throw Error(Code::unsafe_global, "a value that is no known name is called").at(context.graph().at(id));
+    call.look_at(id);
     if (first(call) || interpret_container(call) || interpret_numpy(call) || interpret_time_or_path(call) || interpret_instance(call))
       continue;
     call.fail("cannot be called like this");
   }
 }
 
-void settle_names_and_strings(Context& context) {
+void settle_names_and_strings(Context& context, std::span<const NodeId> nodes) {
   ValueGraph& graph = context.graph();
   bool latin1 = false;
   std::size_t strings = 0;
-  for (const NodeId id : graph.reachable()) {
+  for (const NodeId id : nodes) {
     if (graph.kind(id) == Kind::byte_string) {
       const std::string text(graph.text(id));
       const bool utf8 = is_utf8(text, false);
@@ -108,12 +121,11 @@ void settle_names_and_strings(Context& context) {
       strings += static_cast<std::size_t>(std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }));
       graph.become(id, graph.make_text(utf8 ? text : latin1_to_utf8(text), graph.at(id)));
     } else if (graph.kind(id) == Kind::global) {
-      const std::string module(graph.text(graph.module(id))), name(graph.text(graph.attribute(id)));
-      const auto known = find_global(module, name);
+      const auto& known = context.find(id);
       if (known && known->role == Role::dtype) {
         graph.become(id, graph.make_indexed(Kind::dtype, static_cast<std::uint32_t>(*known->dtype), graph.at(id)));
       } else {
-        const std::string dotted = modern_name(module, name);
+        const std::string dotted = modern_name(graph.text(graph.module(id)), graph.text(graph.attribute(id)));
         graph.become(id, graph.make_text(dotted, graph.at(id)));
         context.checkpoint.note(id, Code::object_to_data, dotted + " (class or function) → its name as text");
       }

@@ -21,21 +21,23 @@ namespace ferry::python {
 struct Context {
   Checkpoint& checkpoint;
   const Limits& limits;
-  std::unordered_map<NodeId, std::string> classes;      // of instances that became plain data
-  std::unordered_map<NodeId, NumpyDType> numpy_dtypes;  // of numpy.dtype objects
+  std::unordered_map<NodeId, std::string> schedulers;              // instances of torch's schedulers, by class
+  std::unordered_map<NodeId, NumpyDType> numpy_dtypes;             // of numpy.dtype objects
+  std::unordered_map<NodeId, std::optional<KnownGlobal>> globals;  // rows of the allow-list, by node of the name
   ValueGraph& graph() const { return checkpoint.values; }
+  const std::optional<KnownGlobal>& find(NodeId global);
 };
 
-// One call, looked at: a view that is valid until the graph changes.
+// One call, looked at; one object serves all calls in turn, so that its memory stays.
 class Call {
  public:
-  // `callee` is the class or function; for copyreg._reconstructor it is the class that is rebuilt.
-  Call(Context& context, NodeId id);
+  explicit Call(Context& shared) : context(shared), graph(shared.graph()) {}
+  void look_at(NodeId call);
 
   Context& context;
   ValueGraph& graph;
-  NodeId id;
-  std::string module, name;          // as written
+  NodeId id = kNoNode;
+  NodeId global = kNoNode;           // the class or function; of copyreg._reconstructor the class that is rebuilt
   std::optional<KnownGlobal> known;  // its row of the allow-list
   std::vector<NodeId> arguments;
   NodeId keywords = kNoNode;
@@ -43,7 +45,9 @@ class Call {
   std::vector<NodeId> list_items, dict_items;
   bool instance = false;  // made by NEWOBJ, OBJ, INST or _reconstructor, not called as a function
 
-  std::string class_name() const;
+  std::string module() const { return std::string(graph.text(graph.module(global))); }  // as written
+  std::string name() const { return std::string(graph.text(graph.attribute(global))); }
+  std::string class_name() const { return modern_name(module(), name()); }
   [[noreturn]] void fail(const std::string& what) const;  // Code::bad_call with name and place
   void need_arguments(std::size_t least, std::size_t most) const;
   void need_nothing_after() const;  // no items, entries or state were put into the result
@@ -52,6 +56,7 @@ class Call {
   void become(NodeId other);
   void become_text(std::string_view text) { become(graph.make_text(text, graph.at(id))); }
   void become_list(std::span<const NodeId> items) { become(graph.make_list(items, graph.at(id))); }
+  void become_tensor(std::uint32_t index);
   // A change that the report describes: the class and what it became.
   void note_data(std::string_view became);
   void note(Code code, std::string what) { context.checkpoint.note(id, code, std::move(what)); }
@@ -73,7 +78,8 @@ NodeId callee_global(const ValueGraph& graph, NodeId call);
 // Throws Code::bad_call, Code::unsafe_global, Code::unsupported_value.
 void interpret_calls(Context& context, const std::function<bool(Call&)>& first);
 
-// Names that are left as values become their dotted name, Python 2 strings become text.
-void settle_names_and_strings(Context& context);
+// Names that are left as values become their dotted name, Python 2 strings become text; `nodes` are those that the root
+// reaches.
+void settle_names_and_strings(Context& context, std::span<const NodeId> nodes);
 
 }  // namespace ferry::python

@@ -273,14 +273,21 @@ void become_array(Call& call, const NumpyDType& type, const std::vector<std::int
   const std::string values = swapped(*raw, info(*torch_type).swap_unit, type.big_endian);
   const Bytes view = as_bytes(values);
   const std::uint32_t index = call.context.checkpoint.add_tensor(*torch_type, shape, {view.begin(), view.end()}, fortran, "numpy array at byte " + std::to_string(call.graph.at(call.id)));
-  call.become(call.graph.make_indexed(Kind::tensor, index, call.graph.at(call.id)));
+  call.become_tensor(index);
   call.note_data("tensor (" + type.name() + ")");
 }
 
 // _reconstruct(ndarray, (0,), b'b') and a state of (version, shape, dtype, is_fortran, data).
 bool make_array(Call& call) {
   call.need_arguments(3, 3);
-  const auto parts = call.state == kNoNode ? std::span<const NodeId>() : call.graph.items(call.state);
+  if (call.state == kNoNode) {  // never filled: the array of nothing that _reconstruct starts with
+    NumpyDType octet;
+    octet.kind = 'i';
+    octet.itemsize = 1;
+    become_array(call, octet, shape_of(call, call.arguments[1]), call.graph.make_bytes(Kind::bytes, {}), false);
+    return true;
+  }
+  const auto parts = call.graph.items(call.state);
   if (parts.size() != 5 && parts.size() != 4) call.fail("has no state of shape, type, order and data");
   const std::vector<NodeId> state(parts.end() - 4, parts.end());
   if (call.graph.kind(state[2]) != Kind::boolean && !call.graph.as_integer(state[2])) call.fail("has an order that is none");

@@ -95,7 +95,7 @@ bool make_time_zone(Call& call) {
 }
 
 bool make_path(Call& call) {
-  const bool windows = call.name.find("Windows") != std::string::npos;
+  const bool windows = call.name().find("Windows") != std::string::npos;
   const char separator = windows ? '\\' : '/';
   std::string path;
   for (const NodeId part : call.arguments) {

@@ -8,8 +8,8 @@ namespace ferry::torch {
 namespace {
 
 // A key is hashed when the dict is built: a tensor as key would be lost by every reader.
-void refuse_tensor_keys(const ValueGraph& graph) {
-  for (const NodeId id : graph.reachable()) {
+void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) {
+  for (const NodeId id : nodes) {
     const Kind kind = graph.kind(id);
     if (kind != Kind::dict && kind != Kind::set) continue;
     const auto items = graph.items(id);
@@ -23,12 +23,14 @@ void refuse_tensor_keys(const ValueGraph& graph) {
 
 void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits) {
   Rebuilder rebuilder(checkpoint, table, limits);
-  python::Context context{checkpoint, limits, {}, {}};
+  python::Context context{checkpoint, limits, {}, {}, {}};
   python::interpret_calls(context, [&](python::Call& call) { return rebuilder.interpret(call); });
-  python::settle_names_and_strings(context);
-  table.settle_bare_storages();
-  refuse_tensor_keys(checkpoint.values);
-  check_keys(checkpoint.values, limits.depth_max, Repeats::refuse);
+  const std::vector<NodeId> nodes = checkpoint.values.reachable();
+  python::settle_names_and_strings(context, nodes);
+  table.settle_bare_storages(nodes);
+  refuse_tensor_keys(checkpoint.values, nodes);
+  check_keys(checkpoint.values, Repeats::refuse, nodes);
+  check_depth(checkpoint.values, limits.depth_max);
 }
 
 }  // namespace ferry::torch

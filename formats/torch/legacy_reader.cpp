@@ -115,7 +115,7 @@ bool starts_like_legacy(const ByteSource& source) {
   try {
     GlobalLog globals;
     const auto bytes = std::make_shared<const std::vector<std::byte>>(source.read({0, *size}));
-    const pickle::Decoded first = pickle::decode(bytes, 0, Limits{}, globals);
+    const pickle::Decoded first = pickle::decode(bytes, 0, globals);
     return first.graph.kind(first.graph.root()) == Kind::big_integer && first.graph.integer_text(first.graph.root()) == kMagic;
   } catch (const Error&) {
     return false;

@@ -16,6 +16,11 @@ void refuse_unsafe(const GlobalLog& globals) {
     names += (i > 0 ? ", " : "") + refused[i]->dotted();
     if (i == 0 || refused.size() <= 3) names += " (" + std::string(classify(*refused[i]).why) + ")";
   }
+  // Allowed by themselves, but how a refused name is reached.
+  for (const GlobalUse& use : globals.uses()) {
+    const auto known = find_global(use.module, use.name);
+    if (use.called && known && (known->role == Role::getattr || known->role == Role::reconstructor)) names += ", reached through " + use.dotted();
+  }
   if (refused.size() > kNamedMost) names += ", and " + std::to_string(refused.size() - kNamedMost) + " more";
   throw Error(Code::unsafe_global, (refused.size() == 1 ? "unsafe global " : "unsafe globals ") + names).at(refused[0]->at);
 }
@@ -30,9 +35,9 @@ std::string foreign_names(const GlobalLog& globals) {
 
 }  // namespace
 
-pickle::Decoded decode_program(pickle::Program program, std::size_t begin, const Limits& limits, GlobalLog& globals) {
+pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals) {
   try {
-    pickle::Decoded decoded = pickle::decode(std::move(program), begin, limits, globals);
+    pickle::Decoded decoded = pickle::decode(std::move(program), begin, globals);
     refuse_unsafe(globals);
     return decoded;
   } catch (Error& error) {
@@ -49,7 +54,7 @@ pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset
   constexpr std::uint64_t kBrokenMost = std::uint64_t{64} << 20;
   const std::uint64_t left = source.size() - std::min(offset, source.size());
   const auto bytes = source.read({offset, size.value_or(std::min(left, kBrokenMost))});
-  return decode_program(std::make_shared<const std::vector<std::byte>>(std::move(bytes)), 0, limits, globals);
+  return decode_program(std::make_shared<const std::vector<std::byte>>(std::move(bytes)), 0, globals);
 }
 
 void describe_program(Checkpoint& checkpoint, pickle::Decoded decoded) {

@@ -4,12 +4,13 @@
 #include "formats/pickle/decoder.h"
 #include "src/core/checkpoint.h"
 #include "src/core/error.h"
+#include "src/core/limits.h"
 
 namespace ferry::torch {
 
 // Decodes the program that starts at `begin`.  Names on no list are refused, used or not, and refusal outranks a
 // program that breaks later: Code::unsafe_global names them all.
-pickle::Decoded decode_program(pickle::Program program, std::size_t begin, const Limits& limits, GlobalLog& globals);
+pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals);
 
 // Reads the program at `offset` of a stream in which its size is not written down, and decodes it.
 pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits, GlobalLog& globals);

@@ -119,7 +119,7 @@ bool Rebuilder::rebuild_parameter(Call& call, std::span<const NodeId> arguments)
   tensor.requires_grad = read_flag(call, arguments[1]);
   if (arguments.size() > 3) drop_state(call, arguments[3]);
   checkpoint_.tensors.push_back(tensor);
-  call.become(call.graph.make_indexed(Kind::tensor, static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1), call.graph.at(call.id)));
+  call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   return true;
 }
 
@@ -155,7 +155,7 @@ bool Rebuilder::rebuild_on_device(Call& call) {
   tensor.requires_grad = read_flag(call, call.arguments[3]);
   checkpoint_.tensors.push_back(tensor);
   call.note(Code::device_to_cpu, "a tensor of device " + quote(call.graph.as_text(call.arguments[2]).value_or("?")));
-  call.become(call.graph.make_indexed(Kind::tensor, static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1), call.graph.at(call.id)));
+  call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   return true;
 }
 
@@ -174,7 +174,7 @@ bool Rebuilder::old_variable(Call& call) {
     if (call.graph.kind(state[0]) == Kind::boolean) tensor.requires_grad = call.graph.boolean(state[0]);
   }
   checkpoint_.tensors.push_back(tensor);
-  call.become(call.graph.make_indexed(Kind::tensor, static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1), call.graph.at(call.id)));
+  call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   return true;
 }
 
@@ -269,7 +269,7 @@ void Rebuilder::become_tensor(Call& call, Tensor tensor, const Window& window) {
   tensor.rank = static_cast<std::uint16_t>(window.shape.size());
   tensor.dims = checkpoint_.add_dims(window.shape, window.strides);
   checkpoint_.tensors.push_back(tensor);
-  call.become(call.graph.make_indexed(Kind::tensor, static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1), call.graph.at(call.id)));
+  call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
 }
 
 void Rebuilder::drop_state(Call& call, NodeId state) {

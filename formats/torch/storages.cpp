@@ -57,13 +57,14 @@ std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> part
   const ValueGraph& graph = checkpoint_.values;
   Storage storage;
   if (graph.kind(parts[1]) != Kind::global) fail(graph, id, "a persistent id names no storage type");
-  const std::string type = graph.dotted_name(parts[1]);
-  const auto known = find_global(graph.text(graph.module(parts[1])), graph.text(graph.attribute(parts[1])));
+  const auto [cached, fresh_type] = types_.try_emplace(parts[1]);
+  if (fresh_type) cached->second = find_global(graph.text(graph.module(parts[1])), graph.text(graph.attribute(parts[1])));
+  const std::optional<KnownGlobal>& known = cached->second;
   storage.untyped = known && known->role == Role::untyped_storage;
   if (known && known->role == Role::storage_type)
     storage.dtype = *known->dtype;
   else if (!storage.untyped)
-    fail(graph, id, "unknown storage type " + quote(type));
+    fail(graph, id, "unknown storage type " + quote(graph.dotted_name(parts[1])));
   const auto key = graph.as_text(parts[2]), location = graph.as_text(parts[3]);
   if (!key) fail(graph, id, "the key of a storage is no text");
   if (!location) fail(graph, id, "the location of storage " + quote(*key) + " is no text");
@@ -101,9 +102,9 @@ StorageView StorageTable::view_of(NodeId id, std::uint32_t storage, NodeId view)
   return {storage, offset, size};
 }
 
-void StorageTable::settle_bare_storages() {
+void StorageTable::settle_bare_storages(std::span<const NodeId> nodes) {
   ValueGraph& graph = checkpoint_.values;
-  for (const NodeId id : graph.reachable()) {
+  for (const NodeId id : nodes) {
     if (graph.kind(id) != Kind::storage) continue;
     const StorageView view = views_[graph.index(id)];
     std::uint32_t index = view.storage;

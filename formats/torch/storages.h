@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -36,7 +38,7 @@ class StorageTable {
   Storage* find(const std::string& key);
 
   // After the tensors are made, storages that are values by themselves point into Checkpoint::storages.
-  void settle_bare_storages();
+  void settle_bare_storages(std::span<const NodeId> nodes);
 
  private:
   void resolve_one(NodeId id);
@@ -47,6 +49,7 @@ class StorageTable {
   Layout layout_;
   std::vector<StorageView> views_;
   std::unordered_map<std::string, std::uint32_t> by_key_;
+  std::unordered_map<NodeId, std::optional<KnownGlobal>> types_;  // by node of the name
 };
 
 // Bytes of a storage, by its numel and type; nullopt when they do not fit in 63 bits.

@@ -77,6 +77,7 @@ bool read_byte_order(Checkpoint& checkpoint, const zip::Archive& archive, const 
 void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, const std::string& root) {
   Container& container = checkpoint.container;
   container.format = "torch zip";
+  container.storage_folder = "data";
   container.checksums = true;
   container.root_folder = root.empty() ? "" : root.substr(0, root.size() - 1);
   container.format_version = archive.find(root + ".format_version") != nullptr;
@@ -89,9 +90,8 @@ void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, con
 
 void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive& archive, const std::string& root, bool big_endian) {
   const zip::Record* record = archive.find(root + "data/" + storage.key);
-  const zip::Record* old_record = archive.find(root + "tensors/" + storage.key);
-  checkpoint.container.storage_folder = old_record != nullptr ? "tensors" : "data";
-  if (record == nullptr) record = old_record;
+  if (record == nullptr && (record = archive.find(root + "tensors/" + storage.key)) != nullptr)
+    checkpoint.container.storage_folder = "tensors";
   if (record == nullptr) {
     if (storage.bytes.size > 0)
       throw Error(Code::missing_record, "storage " + quote(storage.key) + " has no record " + quote(root + "data/" + storage.key));
@@ -132,7 +132,7 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
   const std::size_t program_size = program->size();
   StorageTable table(checkpoint, StorageTable::Layout::zip);
   try {
-    describe_program(checkpoint, decode_program(std::move(program), 0, limits, checkpoint.globals));
+    describe_program(checkpoint, decode_program(std::move(program), 0, checkpoint.globals));
     table.resolve();
     for (Storage& storage : checkpoint.storages) place_storage(checkpoint, storage, archive, root, big_endian);
     interpret(checkpoint, table, limits);

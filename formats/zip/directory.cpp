@@ -82,6 +82,7 @@ void resolve_zip64(const Header& header, Bytes wide, std::span<Extended> fields)
     wide = wide.subspan(field.width);
     ++taken;
   }
+  // What is left must repeat the fields after those taken, and those taken must have been the first ones.
   for (std::size_t i = 0; !wide.empty(); ++i) {
     if (i < taken && fields[i].saturated) continue;
     if (i < taken || i == fields.size() || wide.size() < fields[i].width)
@@ -102,8 +103,7 @@ void read_sizes(const Header& header, Record& record) {
   const std::uint16_t disk = header.u16(central::kDisk);
   Extended fields[] = {field32(central::kSize), field32(central::kStoredSize),
                        field32(central::kHeaderOffset), Extended{disk, disk == kSaturated16, 4}};
-  // Without a zip64 extra the largest number means itself, except for the disk, where it can mean nothing
-  // else.
+  // Without a zip64 extra the largest number means itself; no disk but the first means anything.
   if (extras.has_zip64) resolve_zip64(header, extras.zip64, fields);
   record.size = fields[0].value;
   record.stored_size = fields[1].value;

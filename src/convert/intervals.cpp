@@ -37,8 +37,9 @@ Kept::Kept(std::vector<ByteRange> ranges) : ranges_(std::move(ranges)) {
 }
 
 std::uint64_t Kept::moved(std::uint64_t offset) const {
-  const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), offset,
-                                      [](std::uint64_t at, const ByteRange& range) { return at < range.offset; });
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), offset,
+                       [](std::uint64_t at, const ByteRange& range) { return at < range.offset; });
   if (after == ranges_.begin()) return 0;
   const auto i = static_cast<std::size_t>(after - ranges_.begin()) - 1;
   return before_[i] + (offset - ranges_[i].offset);

@@ -1,5 +1,5 @@
-// Half-open intervals of bytes: which parts of a storage its tensors refer to, and where those go when the rest is
-// dropped.  Arithmetic only; nothing here knows a checkpoint.
+// Half-open intervals of bytes: which parts of a storage its tensors refer to, and where those go when the
+// rest is dropped.  Arithmetic only; nothing here knows a checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,11 @@
 
 namespace ferry::convert {
 
-// The union of intervals: sorted, apart from each other, each grown to whole multiples of `unit` and cut at `limit`.
-// Intervals that overlap or touch become one; empty ones vanish.  Every interval must end at or before `limit`.
-std::vector<ByteRange> merge_intervals(std::vector<ByteRange> intervals, std::uint64_t unit, std::uint64_t limit);
+// The union of intervals: sorted, apart from each other, each grown to whole multiples of `unit` and cut at
+// `limit`. Intervals that overlap or touch become one; empty ones vanish.  Every interval must end at or
+// before `limit`.
+std::vector<ByteRange> merge_intervals(std::vector<ByteRange> intervals, std::uint64_t unit,
+                                       std::uint64_t limit);
 
 // What is left of a storage: ranges that merge_intervals gave, one after the other.
 class Kept {

@@ -1,6 +1,7 @@
 // Rules: one known incompatibility with its cure each, one file each, one row in the ordered table.
 //
-// A rule edits the checkpoint in memory (values, tensors, storages; never a tensor byte) and logs what it changed.
+// A rule edits the checkpoint in memory (values, tensors, storages; never a tensor byte) and logs what it
+// changed.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +24,17 @@ enum class Layout : std::uint8_t {
 enum class When : std::uint8_t { needed_to_load, layout, asked };
 
 struct Rename {
-  std::string pattern;      // ECMAScript regular expression, searched in the whole dotted path of a tensor key
-  std::string replacement;  // $1 … refer to groups
+  std::string pattern;      // ECMAScript regular expression, searched in every key of every state_dict
+  std::string replacement;  // of every match; $1 … refer to groups
 };
 
 struct RuleOptions {
   Layout layout = Layout::clean;
   bool keep_prefix = false;
-  std::string select;                 // dotted path of the subtree to write; empty: all
+  std::string select;  // dotted path of the subtree to write; empty: all
   std::vector<Rename> renames;
-  std::vector<std::string> includes;  // globs over dotted paths; when any is given, only tensors that match stay
+  std::vector<std::string>
+      includes;  // globs over dotted paths; when any is given, only tensors that match one stay
   std::vector<std::string> excludes;
 };
 
@@ -46,8 +48,9 @@ struct Rule {
 // The table, in the order of application.
 std::span<const Rule> rules();
 
-// Applies every rule that the options call for, after logging what the reader already turned into plain data
-// (Checkpoint::notes with their paths).  Throws Code::nothing_selected, Code::key_collision, Code::bad_usage.
+// Applies every rule that the options call for: first what was asked, then, after logging what the reader
+// already turned into plain data (notes.h), the others.  Paths in the log are those of the selected subtree.
+// Throws Code::nothing_selected, Code::key_collision, Code::bad_usage.
 void apply_rules(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 }  // namespace ferry::convert

@@ -1,7 +1,5 @@
 #include "src/convert/state_dict.h"
 
-#include "src/core/text.h"
-
 namespace ferry::convert {
 namespace {
 
@@ -27,16 +25,6 @@ NodeId metadata_of(const ValueGraph& graph, NodeId state_dict) {
   if (attributes == kNoNode) return kNoNode;
   const NodeId metadata = graph.find(attributes, "_metadata");
   return metadata != kNoNode && graph.kind(metadata) == Kind::dict ? metadata : kNoNode;
-}
-
-std::string counted(std::size_t count, std::string_view noun) {
-  return grouped(count) + " " + std::string(noun) + (count == 1 ? "" : noun.ends_with('y') ? "" : "s");
-}
-
-std::string listed(const std::vector<std::string>& names, std::size_t most) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + names[i];
-  return names.size() > most ? text + " …" : text;
 }
 
 }  // namespace ferry::convert

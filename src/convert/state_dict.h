@@ -1,13 +1,11 @@
 // What a state_dict is, and how its keys change together with those of its `_metadata`.
 //
-// A state_dict is a dict with text keys of which at least one value is a tensor; the others are tensors too, or plain
-// values (None, numbers, text, tuples as quantized modules keep them), or anything under a key that ends in
-// `_extra_state`.  EMA shadows and other dicts with one tensor for each parameter are state_dicts in this sense.
+// A state_dict is a dict with text keys of which at least one value is a tensor; the others are tensors too,
+// or plain values (None, numbers, text, tuples as quantized modules keep them), or anything under a key that
+// ends in
+// `_extra_state`.  EMA shadows and other dicts with one tensor for each parameter are state_dicts in this
+// sense.
 #pragma once
-
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "src/core/value.h"
 
@@ -17,11 +15,5 @@ bool is_state_dict(const ValueGraph& graph, NodeId dict);
 
 // The dict of module versions that torch attaches to a state_dict, or kNoNode.
 NodeId metadata_of(const ValueGraph& graph, NodeId state_dict);
-
-// "1 key", "684 keys".
-std::string counted(std::size_t count, std::string_view noun);
-
-// "a, b, c …": the first few.
-std::string listed(const std::vector<std::string>& names, std::size_t most = 3);
 
 }  // namespace ferry::convert

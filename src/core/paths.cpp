@@ -9,19 +9,27 @@ namespace {
 
 std::string plain_text(const ValueGraph& graph, NodeId id) {
   switch (graph.kind(id)) {
-    case Kind::none: return "None";
-    case Kind::boolean: return graph.boolean(id) ? "True" : "False";
+    case Kind::none:
+      return "None";
+    case Kind::boolean:
+      return graph.boolean(id) ? "True" : "False";
     case Kind::integer:
-    case Kind::big_integer: return graph.integer_text(id);
-    case Kind::real: return real_text(graph.real(id));
+    case Kind::big_integer:
+      return graph.integer_text(id);
+    case Kind::real:
+      return real_text(graph.real(id));
     case Kind::text:
     case Kind::byte_string:
     case Kind::bytes:
     case Kind::device:
-    case Kind::layout: return std::string(graph.text(id));
-    case Kind::dtype: return "torch." + std::string(info(static_cast<DType>(graph.index(id))).name);
-    case Kind::tuple: return "(…)";
-    default: return "?";
+    case Kind::layout:
+      return std::string(graph.text(id));
+    case Kind::dtype:
+      return "torch." + std::string(info(static_cast<DType>(graph.index(id))).name);
+    case Kind::tuple:
+      return "(…)";
+    default:
+      return "?";
   }
 }
 

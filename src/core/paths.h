@@ -1,8 +1,8 @@
 // Dotted paths of values: "model_state.conv.weight", "optimizer.param_groups.0.lr", "best_states.0".
 //
-// A path is made of dict keys and of the positions in lists and tuples, joined by dots.  A value that several parents
-// hold has the path of its first visit; the walk goes parents first, children in order, and visits every value once,
-// so cycles end and a memo bomb costs nothing.
+// A path is made of dict keys and of the positions in lists and tuples, joined by dots.  A value that several
+// parents hold has the path of its first visit; the walk goes parents first, children in order, and visits
+// every value once, so cycles end and a memo bomb costs nothing.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace ferry {
 
-// A dict key as a part of a path: text as it is, numbers in digits, tuples as "(1, a)", other values by their kind.
+// A dict key as a part of a path: text as it is, numbers in digits, tuples as "(1, a)", other values by their
+// kind.
 std::string key_text(const ValueGraph& graph, NodeId key);
 
 enum class Reach : std::uint8_t {
@@ -37,7 +38,8 @@ class Paths {
 
   // In the order of the walk; the first is the root.
   std::span<const Visit> visits() const { return visits_; }
-  // The path of a visit, "" for the root.  It is read from the graph, so it is right until keys or items change.
+  // The path of a visit, "" for the root.  It is read from the graph, so it is right until keys or items
+  // change.
   std::string path(std::size_t visit) const;
 
  private:

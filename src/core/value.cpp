@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <compare>
 #include <cstring>
 
 #include "src/core/error.h"
@@ -304,19 +305,25 @@ const CallExtras* ValueGraph::extras(NodeId call) const {
 CallExtras& ValueGraph::make_extras(NodeId call) { return extras_[call]; }
 
 std::vector<NodeId> ValueGraph::calls_in_order() const {
-  std::vector<std::pair<NodeId, NodeId>> built;  // (number of nodes at BUILD, call)
+  struct Built {
+    NodeId at;
+    std::uint32_t build;
+    NodeId call;
+    auto operator<=>(const Built&) const = default;
+  };
+  std::vector<Built> built;
   for (const auto& [call, extras] : extras_)
-    if (extras.built_at != kNoNode) built.emplace_back(extras.built_at, call);
+    if (extras.built_at != kNoNode) built.push_back({extras.built_at, extras.build, call});
   std::sort(built.begin(), built.end());
   std::vector<NodeId> order;
   std::size_t next = 0;
   for (NodeId id = 0; id < nodes_.size(); ++id) {
-    for (; next < built.size() && built[next].first <= id; ++next) order.push_back(built[next].second);
+    for (; next < built.size() && built[next].at <= id; ++next) order.push_back(built[next].call);
     if (nodes_[id].kind != Kind::call) continue;
     const CallExtras* extra = extras(id);
     if (extra == nullptr || extra->built_at == kNoNode) order.push_back(id);
   }
-  for (; next < built.size(); ++next) order.push_back(built[next].second);
+  for (; next < built.size(); ++next) order.push_back(built[next].call);
   return order;
 }
 

@@ -61,6 +61,7 @@ struct CallExtras {
   NodeId keyword_arguments = kNoNode;
   NodeId state = kNoNode;
   NodeId built_at = kNoNode;  // the number of nodes when BUILD ran: all that the state holds is older
+  std::uint32_t build = 0;    // how many BUILDs ran before: what is inside is built first
 };
 
 struct Entry {
@@ -170,8 +171,11 @@ class ValueGraph {
 // What happens to two equal keys of one dict: Python's own rule (the first place, the last value), or an error.
 enum class Repeats : std::uint8_t { merge, refuse };
 
-// Checks what Python's own objects would have refused: unhashable keys and set items, nesting beyond `depth_max`; and
-// repeated keys as told.  Throws Code::bad_pickle, Code::too_deep, Code::key_collision.
-void check_keys(ValueGraph& graph, std::size_t depth_max, Repeats repeats);
+// Checks what Python's own objects would have refused in the dicts, sets and calls among `nodes`: unhashable keys and items;
+// and repeated keys as told.  Throws Code::bad_pickle, Code::key_collision.
+void check_keys(ValueGraph& graph, Repeats repeats, std::span<const NodeId> nodes);
+
+// Throws Code::too_deep when the values below the root are nested deeper than `depth_max`.
+void check_depth(const ValueGraph& graph, std::size_t depth_max);
 
 }  // namespace ferry

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <unordered_map>
 
@@ -139,6 +140,49 @@ bool merge(std::vector<NodeId>& pairs, std::size_t step, KeyNumbers& numbers, Se
   return shorter;
 }
 
+// True when all keys are text and no two have the same hash: then they differ, and nothing else needs to be known.
+class TextHashes {
+ public:
+  bool all_differ(const ValueGraph& graph, std::span<const NodeId> items, std::size_t step) {
+    const std::size_t room = std::bit_ceil(items.size() / step * 2 + 1);
+    slots_.assign(room, 0);
+    for (std::size_t i = 0; i < items.size(); i += step) {
+      if (!graph.is_text(items[i])) return false;
+      const std::uint64_t hash = std::hash<std::string_view>()(graph.text(items[i])) | 1;
+      std::size_t slot = (hash >> 1) & (room - 1);
+      for (; slots_[slot] != 0; slot = (slot + 1) & (room - 1))
+        if (slots_[slot] == hash) return false;
+      slots_[slot] = hash;
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::uint64_t> slots_;
+};
+
+}  // namespace
+
+void check_keys(ValueGraph& graph, Repeats repeats, std::span<const NodeId> nodes) {
+  KeyNumbers numbers(graph);
+  SeenOnce seen;
+  TextHashes hashes;
+  std::vector<NodeId> pairs;
+  for (const NodeId id : nodes) {
+    const Kind kind = graph.kind(id);
+    if (kind == Kind::dict || kind == Kind::set) {
+      const auto items = graph.items(id);
+      const std::size_t step = kind == Kind::dict ? 2 : 1;
+      if (items.empty() || hashes.all_differ(graph, items, step)) continue;
+      pairs.assign(items.begin(), items.end());
+      if (merge(pairs, step, numbers, seen, kind == Kind::set ? Repeats::merge : repeats, graph)) graph.set_items(id, pairs);
+    } else if (kind == Kind::call && graph.extras(id) != nullptr && !graph.extras(id)->dict_items.empty()) {
+      auto& entries = graph.make_extras(id).dict_items;
+      if (!hashes.all_differ(graph, entries, 2)) merge(entries, 2, numbers, seen, repeats, graph);
+    }
+  }
+}
+
 void check_depth(const ValueGraph& graph, std::size_t depth_max) {
   struct Visit {
     NodeId id;
@@ -156,27 +200,8 @@ void check_depth(const ValueGraph& graph, std::size_t depth_max) {
       throw Error(Code::too_deep, "values are nested more than " + std::to_string(depth_max) + " deep").at(graph.at(visit.id));
     parts.clear();
     graph.children(visit.id, parts);
-    for (auto part = parts.rbegin(); part != parts.rend(); ++part) stack.push_back({*part, visit.depth + 1});
-  }
-}
-
-}  // namespace
-
-void check_keys(ValueGraph& graph, std::size_t depth_max, Repeats repeats) {
-  check_depth(graph, depth_max);
-  KeyNumbers numbers(graph);
-  SeenOnce seen;
-  std::vector<NodeId> pairs;
-  for (const NodeId id : graph.reachable()) {
-    const Kind kind = graph.kind(id);
-    if (kind == Kind::dict || kind == Kind::set) {
-      const auto items = graph.items(id);
-      pairs.assign(items.begin(), items.end());
-      if (merge(pairs, kind == Kind::dict ? 2 : 1, numbers, seen, kind == Kind::set ? Repeats::merge : repeats, graph))
-        graph.set_items(id, pairs);
-    } else if (kind == Kind::call && graph.extras(id) != nullptr && !graph.extras(id)->dict_items.empty()) {
-      merge(graph.make_extras(id).dict_items, 2, numbers, seen, repeats, graph);
-    }
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part)
+      if (!seen[*part]) stack.push_back({*part, visit.depth + 1});
   }
 }
 

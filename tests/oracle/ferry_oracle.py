@@ -151,6 +151,7 @@ def bits(tensor):
     """The elements of a tensor in order, as bytes."""
     import torch
     flat = tensor.detach().contiguous().reshape(-1)
+    flat = flat.as_strided((flat.numel(),), (1,), flat.storage_offset())  # one element counts as contiguous with any stride
     return b"" if flat.numel() == 0 else flat.view(torch.uint8).numpy().tobytes()
 
 

@@ -1,22 +1,25 @@
-// One function a rule, each in the file of its name; rules.cpp has the table and says in which order they run.
+// One function a rule, each in the file of its name; rules.cpp has the table and says in which order they
+// run.
 #pragma once
 
 #include "src/convert/rule.h"
 
 namespace ferry::convert {
 
-// Makes the subtree at a dotted path the root.  A key may hold dots itself: the longest key that fits is tried first.
-// Throws Code::nothing_selected.
+// Makes the subtree at a dotted path the root.  A key may hold dots itself: the longest key that fits is
+// tried first. Throws Code::nothing_selected.
 void select_subtree(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
-// Drops entries of dicts whose value is a tensor and whose dotted path no include matches or some exclude matches.
-// Tensors in lists and tuples stay, as their position is what they are found by.  A dict with several parents is
-// judged by its first path.  Throws Code::nothing_selected when no tensor entry is left.
+// Drops entries of dicts whose value is a tensor and whose dotted path no include matches or some exclude
+// matches. Tensors in lists and tuples stay, as their position is what they are found by.  A dict with
+// several parents is judged by its first path.  Throws Code::nothing_selected when no tensor entry is left.
 void filter_tensors(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
-// Rewrites the keys of state_dicts (see state_dict.h) with regular expressions, one after the other; every match in a
-// key is replaced.  `_metadata`, whose keys are paths of modules, follows where all entries of a module moved to one
-// new path; elsewhere its keys stay.  Throws Code::bad_usage for a pattern that is none, Code::key_collision.
+// Rewrites the keys of state_dicts (see state_dict.h) with regular expressions, one after the other.  A
+// pattern is searched in the key as it stands in its dict, without the path of the dict, and every match is
+// replaced; what an optimizer keeps for a parameter is left alone.  `_metadata`, whose keys are paths of
+// modules, follows where all entries of a module moved to one new path; elsewhere its keys stay.  Throws
+// Code::bad_usage for a pattern that is none, Code::key_collision.
 void rename_keys(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 // Takes wrappers' prefixes off state_dicts whose every key carries them, and off their `_metadata` as
@@ -29,7 +32,7 @@ void convert_amp(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& 
 // Numbers parameters of optimizers in the order of the groups, where they are named by object ids.
 void number_parameters(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
-// Counters in the states of known optimizers become the 0-dim float32 tensors that 2.x keeps.
+// Step counts in the states of known optimizers become the 0-dim float32 tensors that 2.x keeps.
 void convert_steps(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 // Gives groups of known optimizers the options that later versions of PyTorch added.

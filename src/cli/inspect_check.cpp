@@ -1,0 +1,79 @@
+#include "src/cli/inspect_check.h"
+
+#include <algorithm>
+
+#include "formats/zip/archive.h"
+#include "formats/zip/crc32.h"
+#include "formats/zip/inflate.h"
+#include "src/core/error.h"
+
+namespace ferry::cli {
+namespace {
+
+constexpr std::size_t kBlock = std::size_t{1} << 20;
+
+// Throws Code::checksum_mismatch or Code::bad_deflate.
+void check_record(const ByteSource& source, const zip::Record& record, std::vector<std::byte>& block) {
+  if (record.method != zip::kStored) {
+    zip::InflateStream stream(source, record);
+    while (stream.bytes_left() > 0)
+      stream.read(std::span(block).first(std::min<std::uint64_t>(kBlock, stream.bytes_left())));
+    return stream.finish();
+  }
+  std::uint32_t crc = 0;
+  for (std::uint64_t at = 0; at < record.size;) {
+    const auto piece = std::span(block).first(std::min<std::uint64_t>(kBlock, record.size - at));
+    source.read_at(record.data_offset + at, piece);
+    crc = zip::crc32(crc, piece);
+    at += piece.size();
+  }
+  zip::check_crc(record, crc);
+}
+
+bool is_damage(const Error& error) {
+  return error.code() == Code::checksum_mismatch || error.code() == Code::bad_deflate;
+}
+
+void check_archive(const Checkpoint& checkpoint, const Limits& limits, report::CheckFacts& facts) {
+  const zip::Archive archive = zip::Archive::open(checkpoint.source, limits);
+  std::vector<std::byte> block(kBlock);
+  for (const zip::Record& record : archive.records()) {
+    try {
+      check_record(*checkpoint.source, record, block);
+    } catch (const Error& error) {
+      if (!is_damage(error)) throw;
+      facts.damages.push_back({record.name, error.summary()});
+    }
+    ++facts.records;
+    facts.unsummed += static_cast<std::uint64_t>(!record.crc_computed);
+    facts.bytes += record.size;
+  }
+}
+
+// Nothing to compare with: what can be known is that every byte can be read.
+void read_all(const Checkpoint& checkpoint, report::CheckFacts& facts) {
+  std::vector<std::byte> block(kBlock);
+  for (std::uint64_t at = 0; at < checkpoint.source->size();) {
+    const auto piece =
+        std::span(block).first(std::min<std::uint64_t>(kBlock, checkpoint.source->size() - at));
+    checkpoint.source->read_at(at, piece);
+    at += piece.size();
+  }
+  facts.records = checkpoint.container.records.size();
+  facts.bytes = checkpoint.source->size();
+}
+
+}  // namespace
+
+report::CheckFacts check_records(const Checkpoint& checkpoint, const Limits& limits) {
+  report::CheckFacts facts;
+  facts.checksums = checkpoint.container.checksums;
+  if (checkpoint.container.format == "torch zip")
+    check_archive(checkpoint, limits, facts);
+  else
+    read_all(checkpoint, facts);
+  checkpoint.source->check_unchanged();
+  return facts;
+}
+
+}  // namespace ferry::cli

@@ -1,0 +1,48 @@
+#include <exception>
+
+#include "src/cli/convert.h"
+#include "src/cli/explain.h"
+#include "src/cli/inspect.h"
+#include "src/cli/options.h"
+#include "src/cli/signals.h"
+#include "src/cli/terminal.h"
+#include "src/core/error.h"
+
+namespace ferry::cli {
+namespace {
+
+int run(const PrintText& text) {
+  print(text.text);
+  return 0;
+}
+int run(const ExplainOptions& options) { return run_explain(options); }
+int run(const InspectOptions& options) {
+  watch_signals();
+  return run_inspect(options);
+}
+int run(const ConvertOptions& options) {
+  watch_signals();
+  return run_convert(options);
+}
+
+int run_command(int argc, char** argv) {
+  try {
+    return std::visit([](const auto& options) { return run(options); }, parse_command_line(argc, argv));
+  } catch (const Error& error) {
+    print_error(error);
+    return error.fault() == Fault::refused ? 3 : 2;
+  } catch (const std::exception& error) {
+    print_error(error);
+    return 2;
+  }
+}
+
+}  // namespace
+}  // namespace ferry::cli
+
+int main(int argc, char** argv) {
+  ferry::cli::keep_standard_streams();
+  const int code = ferry::cli::run_command(argc, argv);
+  const int lost = ferry::cli::finish_output();
+  return code > lost ? code : lost;
+}

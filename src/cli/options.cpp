@@ -1,0 +1,319 @@
+#include "src/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <numeric>
+#include <regex>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+#include "src/cli/terminal.h"
+#include "src/cli/version_text.h"
+#include "src/core/error.h"
+#include "src/core/text.h"
+
+namespace ferry::cli {
+namespace {
+
+constexpr char kAbout[] = "Carries PyTorch 1.x checkpoints into 2.x, without running a byte of them.";
+constexpr char kFooter[] =
+    "\nExit codes: 0 fine; 2 could not do it (usage, input or output, corrupt, unsupported);\n"
+    "3 refused for safety, nothing was written; 130, 143 ended by a signal.  Of many files the\n"
+    "worst counts.  Codes such as TF501 are explained by: torchferry explain TF501";
+constexpr char kConvertFooter[] =
+    "\nOne file goes to the file -o names, or into it when it is a folder.  A folder, a quoted\n"
+    "pattern ('runs/**/*.pth') or several inputs go into the folder -o names: files keep their\n"
+    "names and their place below the folder; of several folders each keeps its own name.\n"
+    "In folders, files with the name of a checkpoint count (.pt .pth .pth.tar .ckpt ...), or\n"
+    "those that --files names; links to folders are not followed.\n\n"
+    "Patterns know * ? [a-z] [!a-z].  --include and --exclude are matched with the dotted path\n"
+    "of a tensor, where * crosses dots; --files and --skip with the name of a file, or with its\n"
+    "path below the folder when they hold a slash.";
+
+// --- The nearest name, for typing errors
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t change = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({change, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+// Empty when nothing is near enough to be meant.
+std::string nearest(std::string_view typed, const std::vector<std::string>& names) {
+  std::string best;
+  std::size_t least = std::max<std::size_t>(1, typed.size() / 3) + 1;
+  for (const std::string& name : names) {
+    const std::size_t distance = edit_distance(typed, name);
+    if (distance >= least) continue;
+    least = distance;
+    best = name;
+  }
+  return best;
+}
+
+[[noreturn]] void throw_usage(const std::string& what, const std::string& hint) {
+  throw Error(Code::bad_usage, what).with_hint(hint);
+}
+
+// --- Arguments that CLI11 would take apart
+
+// CLI11 reads "[a,b]" as a list; a file may have that name.  A mark in front keeps it whole until it is
+// stored.
+constexpr char kMark = '\x01';
+
+bool looks_like_list(std::string_view text) {
+  return text.size() > 1 && text.front() == '[' && text.back() == ']';
+}
+
+std::vector<std::string> marked_arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {  // CLI11 takes them from the back
+    const std::string_view argument = argv[i];
+    arguments.push_back(looks_like_list(argument) ? kMark + std::string(argument) : std::string(argument));
+  }
+  return arguments;
+}
+
+void unmark(std::string& text) {
+  if (text.starts_with(kMark) && looks_like_list(std::string_view(text).substr(1))) text.erase(0, 1);
+}
+void unmark(std::vector<std::string>& texts) {
+  for (std::string& text : texts) unmark(text);
+}
+
+// --- Verbs
+
+struct Shared {
+  std::string color = "auto";
+
+  ColorChoice choice() const {
+    return color == "auto"     ? ColorChoice::automatic
+           : color == "always" ? ColorChoice::always
+                               : ColorChoice::never;
+  }
+};
+
+CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::string>& list,
+                      const std::string& about) {
+  return verb.add_option(name, list, about)->allow_extra_args(false);  // one value each time it is given
+}
+
+struct ConvertArguments {
+  ConvertOptions options;
+  std::string layout = "clean";
+  std::vector<std::string> renames;
+  bool no_sync = false, no_verify = false, no_progress = false;
+};
+
+void describe_layout(CLI::App& verb, ConvertArguments& to) {
+  verb.add_option(
+          "--layout", to.layout,
+          "clean (default): the layout that code for 2.x expects; keep: change only what would not load")
+      ->check(CLI::IsMember({"keep", "clean"}).description(""))
+      ->type_name("keep|clean");
+  verb.add_flag("--keep-prefix", to.options.rules.keep_prefix,
+                "leave module. and other prefixes of wrappers on the keys");
+  verb.add_option("--select", to.options.rules.select,
+                  "write only what lies under this dotted path: model_state")
+      ->type_name("PATH");
+  add_list(verb, "--rename", to.renames,
+           "rename tensors: a regular expression and what replaces it, 're=sub'; the last "
+           "= divides them, $1 is the first group; may be repeated")
+      ->type_name("RE=SUB");
+  add_list(verb, "--include", to.options.rules.includes, "keep only tensors whose dotted path matches")
+      ->type_name("GLOB");
+  add_list(verb, "--exclude", to.options.rules.excludes, "leave out tensors whose dotted path matches")
+      ->type_name("GLOB");
+}
+
+void describe_files(CLI::App& verb, ConvertArguments& to) {
+  verb.add_option("SRC", to.options.places.sources, "files, folders, quoted patterns")
+      ->required()
+      ->type_name("");
+  verb.add_option("-o,--output", to.options.places.output,
+                  "file for one file, folder for a folder or several")
+      ->required()
+      ->type_name("OUT");
+  add_list(verb, "--files", to.options.places.files, "files in folders that count, whatever their suffix")
+      ->type_name("GLOB");
+  add_list(verb, "--skip", to.options.places.skips, "files in folders that do not count")->type_name("GLOB");
+  verb.add_flag("--force", to.options.force, "replace existing outputs, also the input itself");
+  verb.add_flag("--dry-run", to.options.dry_run,
+                "say what would be done, with sizes and changes; write nothing");
+  verb.add_flag("--no-sync", to.no_sync, "do not wait until the disk has the data");
+  verb.add_flag("--no-verify", to.no_verify, "do not read the output back");
+}
+
+void describe_run(CLI::App& verb, ConvertArguments& to) {
+  verb.add_option("-j,--jobs", to.options.jobs, "threads of the whole run (default: one a processor)")
+      ->check(CLI::Range(1, 4096).description(""))
+      ->type_name("N");
+  verb.add_option("--report", to.options.report, "also write a report: .txt, .json or .html")
+      ->type_name("FILE");
+  verb.add_flag("--json", to.options.json, "one JSON document on stdout");
+  verb.add_flag("-v,--verbose", to.options.verbose, "every change of every file");
+  verb.add_flag("-q,--quiet", to.options.quiet, "errors only");
+  verb.add_flag("--no-progress", to.no_progress, "no progress line on stderr");
+}
+
+void describe_convert(CLI::App& app, ConvertArguments& to) {
+  CLI::App& verb =
+      *app.add_subcommand("convert", "write checkpoints as 2.x loads them with weights_only=True");
+  verb.footer(kConvertFooter);
+  describe_files(verb, to);
+  describe_layout(verb, to);
+  describe_run(verb, to);
+}
+
+void describe_inspect(CLI::App& app, InspectOptions& to) {
+  CLI::App& verb = *app.add_subcommand("inspect", "what a file is, what is in it, and whether 2.x loads it");
+  verb.add_option("PATH", to.paths, "files")->required()->type_name("");
+  verb.add_flag("--tree", to.tree, "the whole tree");
+  verb.add_flag("--tensors", to.tensors, "a row for every tensor");
+  verb.add_flag("--globals", to.globals, "every name that the pickle mentions");
+  verb.add_flag("--offsets", to.offsets, "records, and where the bytes of every storage lie");
+  verb.add_flag("--stats", to.stats, "minimum, maximum, mean of every tensor; reads all bytes");
+  verb.add_flag("--check", to.check, "check every checksum; reads all bytes");
+  verb.add_flag("--all", to.all, "summarise nothing");
+  verb.add_flag("--json", to.json, "JSON on stdout");
+}
+
+void describe_explain(CLI::App& app, ExplainOptions& to) {
+  CLI::App& verb =
+      *app.add_subcommand("explain", "what a code means and what to do; without one, list them all");
+  verb.add_option("CODE", to.codes, "TF101 or 101")->type_name("");
+  verb.add_flag("--json", to.json, "JSON on stdout");
+}
+
+void describe_shared(CLI::App& app, Shared& to) {
+  app.footer(kFooter);
+  app.fallthrough();  // before the verbs are added: they inherit it
+  app.require_subcommand(0, 1);
+  app.set_help_flag("-h,--help", "show this help");
+  app.set_version_flag("--version", version_text, "show version and features");
+  app.add_option("--color", to.color, "colours: auto (default), always, never; NO_COLOR counts")
+      ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
+      ->type_name("WHEN");
+}
+
+// --- Values that need a second look
+
+std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts) {
+  std::vector<convert::Rename> renames;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.rfind('=');
+    if (equals == std::string::npos || equals == 0)
+      throw_usage("--rename " + quote(text) + ": this is not of the form 're=sub'",
+                  "--rename '^model\\.(.*)=$1'");
+    try {
+      const std::regex check(text.substr(0, equals), std::regex::ECMAScript);
+    } catch (const std::regex_error& error) {
+      throw_usage("--rename " + quote(text) + ": the regular expression is not valid: " + error.what(),
+                  "--rename '^model\\.(.*)=$1'");
+    }
+    renames.push_back({text.substr(0, equals), text.substr(equals + 1)});
+  }
+  return renames;
+}
+
+ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
+  ConvertOptions& options = from.options;
+  for (auto* const list : {&options.places.sources, &options.places.files, &options.places.skips,
+                           &from.renames, &options.rules.includes, &options.rules.excludes})
+    unmark(*list);
+  for (auto* const text : {&options.places.output, &options.report, &options.rules.select}) unmark(*text);
+  if (options.places.output.empty()) throw_usage("-o needs a name", "torchferry convert SRC -o OUT");
+  const std::string_view report = options.report;
+  if (!report.empty() && !report.ends_with(".txt") && !report.ends_with(".json") &&
+      !report.ends_with(".html"))
+    throw_usage("--report " + quote(report) + ": the suffix says the form: .txt, .json or .html",
+                "--report report.html");
+  options.rules.layout = from.layout == "keep" ? convert::Layout::keep : convert::Layout::clean;
+  options.rules.renames = renames_of(from.renames);
+  options.sync = !from.no_sync;
+  options.verify = !from.no_verify;
+  options.progress = !from.no_progress;
+  options.color = takes_color(stdout, shared.choice());
+  return options;
+}
+
+InspectOptions finished(InspectOptions& options, const Shared& shared) {
+  unmark(options.paths);
+  options.color = takes_color(stdout, shared.choice());
+  options.width = terminal_width(stdout);
+  return options;
+}
+
+// --- Messages
+
+// CLI11 names what it met; the hint names what may have been meant.
+[[noreturn]] void throw_parse_error(const CLI::App& app, const CLI::ParseError& error) {
+  const auto verbs = app.get_subcommands();
+  const CLI::App& verb = verbs.empty() ? app : *verbs[0];
+  std::string hint = verbs.empty() ? "torchferry --help" : "torchferry " + verb.get_name() + " --help";
+  std::vector<std::string> names;
+  for (const CLI::App* level : {&verb, &app})
+    for (const CLI::Option* option : level->get_options())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  std::istringstream words(error.what());
+  for (std::string word; error.get_name() == "ExtrasError" && words >> word;) {
+    const std::string meant = word.starts_with("--") ? nearest(word.substr(0, word.find('=')), names) : "";
+    if (!meant.empty()) hint = "did you mean " + meant + "?";
+  }
+  std::string what = error.what();
+  what.erase(std::remove(what.begin(), what.end(), kMark), what.end());
+  throw_usage(what, hint);
+}
+
+void refuse_unknown_verb(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.back().starts_with('-')) return;
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
+  const std::string& typed = arguments.back();
+  if (std::find(verbs.begin(), verbs.end(), typed) != verbs.end()) return;
+  const std::string meant = nearest(typed, verbs);
+  throw_usage("there is no verb " + quote(typed),
+              meant.empty() ? "torchferry --help lists the verbs" : "did you mean torchferry " + meant + "?");
+}
+
+}  // namespace
+
+Command parse_command_line(int argc, char** argv) {
+  CLI::App app(kAbout, "torchferry");
+  Shared shared;
+  ConvertArguments convert;
+  InspectOptions inspect;
+  ExplainOptions explain;
+  describe_shared(app, shared);
+  describe_inspect(app, inspect);
+  describe_convert(app, convert);
+  describe_explain(app, explain);
+
+  std::vector<std::string> arguments = marked_arguments(argc, argv);
+  refuse_unknown_verb(app, arguments);
+  try {
+    app.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    return PrintText{app.help()};
+  } catch (const CLI::CallForVersion&) {
+    return PrintText{version_text()};
+  } catch (const CLI::ParseError& error) {
+    throw_parse_error(app, error);
+  }
+
+  if (app.got_subcommand("convert")) return finished(convert, shared);
+  if (app.got_subcommand("inspect")) return finished(inspect, shared);
+  if (app.got_subcommand("explain")) return explain;
+  throw_usage("a verb is missing", "torchferry --help lists the verbs");
+}
+
+}  // namespace ferry::cli

@@ -1,0 +1,23 @@
+// The command line, understood.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "src/cli/convert.h"
+#include "src/cli/explain.h"
+#include "src/cli/inspect.h"
+
+namespace ferry::cli {
+
+// Text that was asked for instead of a verb: help or the version.
+struct PrintText {
+  std::string text;
+};
+
+using Command = std::variant<PrintText, ConvertOptions, InspectOptions, ExplainOptions>;
+
+// Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
+Command parse_command_line(int argc, char** argv);
+
+}  // namespace ferry::cli
