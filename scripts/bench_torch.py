@@ -12,8 +12,7 @@ import sys
 import torch
 
 # What 2.13 expects in a group of Adam beyond what 1.4 wrote.
-ADAM_GROUP = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None,
-              "decoupled_weight_decay": False}
+ADAM_GROUP = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None}
 
 
 def edit_optimizer(optimizer):

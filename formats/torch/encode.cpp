@@ -66,13 +66,19 @@ class Encoder {
     std::uint32_t next;  // the item that comes next; items + 1 when the attributes have been written
   };
 
+  struct WrittenGlobal {
+    const char *module, *name;
+    std::uint32_t memo;
+  };
+
   // --- names and texts that repeat
 
+  // Names come from literals and tables, so that their addresses tell them apart; there are few.
   void global(std::string_view module, std::string_view name) {
-    std::string key = std::string(module) + "\n" + std::string(name);
-    if (const auto known = globals_.find(key); known != globals_.end()) return out_.get(known->second);
+    for (const WrittenGlobal& known : globals_)
+      if (known.name == name.data() && known.module == module.data()) return out_.get(known.memo);
     out_.global(module, name);
-    globals_.emplace(std::move(key), out_.put());
+    globals_.push_back({module.data(), name.data(), out_.put()});
   }
 
   void text(std::string_view value) {
@@ -349,7 +355,7 @@ class Encoder {
   std::vector<std::uint32_t> memo_;  // by node: its memo index, or kNoNode
   std::vector<bool> open_;           // tuples and sets that are being written
   std::vector<std::uint32_t> storage_keys_, storage_order_;
-  std::unordered_map<std::string, std::uint32_t> globals_;
+  std::vector<WrittenGlobal> globals_;
   std::unordered_map<std::string_view, std::uint32_t> texts_;
 };
 

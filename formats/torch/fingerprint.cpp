@@ -94,7 +94,7 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::optimizer_ids, until(1, 5), Bound::values, "an optimizer state names parameters by object ids (until 1.5)"},
     {Trait::optimizer_indices, since(1, 6), Bound::values, "an optimizer state numbers its parameters (1.6 and later)"},
     {Trait::step_integers, until(1, 11), Bound::values, "Adam's step is an integer (until 1.11)"},
-    {Trait::step_tensors, since(1, 11), Bound::values, "Adam's step is a tensor (1.12 and later)"},
+    {Trait::step_tensors, since(1, 11), Bound::values, "Adam's step is a tensor (1.11 and later)"},
     {Trait::group_maximize, since(1, 10), Bound::values, "optimizer groups have 'maximize' (1.10 and later)"},
     {Trait::group_foreach, since(1, 12), Bound::values, "optimizer groups have 'foreach' (1.12 and later)"},
     {Trait::group_differentiable, since(1, 13), Bound::values, "optimizer groups have 'differentiable' (1.13 and later)"},
@@ -108,7 +108,7 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::scheduler_called_within_step, since(1, 4), Bound::values, "a scheduler state has '_get_lr_called_within_step' (1.4 and later)"},
     {Trait::scheduler_verbose, since(1, 7), Bound::values, "a scheduler state has 'verbose' (1.7 and later)"},
     {Trait::scheduler_initial, since(2, 6), Bound::values, "a scheduler state has '_is_initial' (2.6 and later)"},
-    {Trait::scaler_state, since(1, 5), Bound::values, "it holds the state of a GradScaler (1.6 and later)"},
+    {Trait::scaler_state, since(1, 5), Bound::values, "it holds the state of a GradScaler (1.5 and later)"},
     // Names.
     {Trait::names, until(0, 3), Bound::values, "tensors are rebuilt by _rebuild_tensor (until 0.3)", "torch._utils._rebuild_tensor"},
     {Trait::names, since(0, 4), Bound::values, "tensors are rebuilt by _rebuild_tensor_v2 (0.4 and later)", "torch._utils._rebuild_tensor_v2"},
@@ -118,12 +118,12 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::names, {{1, 7}, {1, 8}}, Bound::values, "a tensor subclass is rebuilt by torch.tensor._rebuild_from_type (1.7, 1.8)", "torch.tensor._rebuild_from_type"},
     {Trait::names, until(1, 3), Bound::values, "modules refer to the THNN backend (until 1.3)", "torch.nn.backends.thnn._get_thnn_function_backend"},
     {Trait::names, since(2, 0), Bound::values, "it names torch.storage.UntypedStorage (2.0 and later)", "torch.storage.UntypedStorage"},
-    {Trait::names, since(1, 5), Bound::values, "it holds complex tensors (1.6 and later)", "torch.ComplexFloatStorage"},
-    {Trait::names, since(1, 5), Bound::values, "it holds complex tensors (1.6 and later)", "torch.ComplexDoubleStorage"},
+    {Trait::names, since(1, 5), Bound::values, "it holds complex tensors (1.5 and later)", "torch.ComplexFloatStorage"},
+    {Trait::names, since(1, 5), Bound::values, "it holds complex tensors (1.5 and later)", "torch.ComplexDoubleStorage"},
     {Trait::names, since(1, 3), Bound::values, "it holds quantized tensors (1.3 and later)", "torch._utils._rebuild_qtensor"},
     {Trait::names, since(1, 10), Bound::values, "it names torch.torch_version.TorchVersion (1.10 and later)", "torch.torch_version.TorchVersion"},
-    {Trait::names, since(2, 2), Bound::values, "it names torch.amp.grad_scaler (2.3 and later)", "torch.amp.grad_scaler.GradScaler"},
-    {Trait::names, since(1, 5), Bound::values, "it names torch.cuda.amp.grad_scaler (1.6 and later)", "torch.cuda.amp.grad_scaler.GradScaler"},
+    {Trait::names, since(2, 2), Bound::values, "it names torch.amp.grad_scaler (2.2 and later)", "torch.amp.grad_scaler.GradScaler"},
+    {Trait::names, since(1, 5), Bound::values, "it names torch.cuda.amp.grad_scaler (1.5 and later)", "torch.cuda.amp.grad_scaler.GradScaler"},
 });
 // clang-format on
 
@@ -232,6 +232,7 @@ class StateSearch {
 
   const ValueGraph& graph_;
   Traits& seen_;
+  bool adam_ = false;  // the state at hand is one of Adam or AdamW
   std::unordered_set<NodeId>
       made_here_;  // states that the reader made of pickled objects: their keys are ours
 };

@@ -89,12 +89,14 @@ void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, con
 }
 
 void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive& archive, const std::string& root, bool big_endian) {
-  const zip::Record* record = archive.find(root + "data/" + storage.key);
+  std::string name = root;
+  name.append("data/").append(storage.key);
+  const zip::Record* record = archive.find(name);
   if (record == nullptr && (record = archive.find(root + "tensors/" + storage.key)) != nullptr)
     checkpoint.container.storage_folder = "tensors";
   if (record == nullptr) {
     if (storage.bytes.size > 0)
-      throw Error(Code::missing_record, "storage " + quote(storage.key) + " has no record " + quote(root + "data/" + storage.key));
+      throw Error(Code::missing_record, "storage " + quote(storage.key) + " has no record " + quote(name));
     storage.bytes.source = std::make_shared<MemorySource>("empty storage", std::vector<std::byte>());
     return;
   }

@@ -141,7 +141,7 @@ void measure(const Storage& storage, const Window& window, std::size_t itemsize,
 // All of it once: what is measured after this is what was written.
 void check_storage(const Storage& storage) {
   torch::StorageStream stream(storage);
-  std::vector<std::byte> block(kBlock);
+  std::vector<std::byte> block(std::min<std::uint64_t>(kBlock, storage.bytes.size));
   for (std::uint64_t left = storage.bytes.size; left > 0;) {
     const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), left));
     stream.read(piece);

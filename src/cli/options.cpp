@@ -126,8 +126,8 @@ void describe_layout(CLI::App& verb, ConvertArguments& to) {
                   "write only what lies under this dotted path: model_state")
       ->type_name("PATH");
   add_list(verb, "--rename", to.renames,
-           "rename tensors: a regular expression and what replaces it, 're=sub'; the last "
-           "= divides them, $1 is the first group; may be repeated")
+           "rename keys of state_dicts: a regular expression and what replaces its matches, 're=sub'; the "
+           "last = divides them, $1 is the first group; may be repeated")
       ->type_name("RE=SUB");
   add_list(verb, "--include", to.options.rules.includes, "keep only tensors whose dotted path matches")
       ->type_name("GLOB");
@@ -264,8 +264,9 @@ InspectOptions finished(InspectOptions& options, const Shared& shared) {
   for (const CLI::App* level : {&verb, &app})
     for (const CLI::Option* option : level->get_options())
       for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  std::istringstream words(error.what());
-  for (std::string word; error.get_name() == "ExtrasError" && words >> word;) {
+  const bool unknown = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+  std::istringstream words(unknown ? error.what() : "");
+  for (std::string word; words >> word;) {
     const std::string meant = word.starts_with("--") ? nearest(word.substr(0, word.find('=')), names) : "";
     if (!meant.empty()) hint = "did you mean " + meant + "?";
   }

@@ -258,7 +258,7 @@ void InspectionText::statistics(std::span<const StatisticsFacts> facts) {
 
 void InspectionText::check(const CheckFacts& facts) {
   section("check");
-  const std::string read = grouped(facts.records) + " records, " + iec_size(facts.bytes) + " read";
+  const std::string read = grouped(facts.records) + (facts.records == 1 ? " record, " : " records, ") + iec_size(facts.bytes) + " read";
   if (!facts.checksums)
     line("", read +
                  "; sizes and places fit, but the format has no checksums: a flipped bit in a weight cannot "

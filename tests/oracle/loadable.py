@@ -52,8 +52,10 @@ def maps(path):
     import torch
     if ask_torch(path, mmap=True) is not None:
         return False
-    mapped, loaded = (torch.load(path, weights_only=True, map_location="cpu", mmap=m) for m in (True, False))
-    return not oracle.differences(loaded, mapped)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mapped, loaded = (torch.load(path, weights_only=True, map_location="cpu", mmap=m) for m in (True, False))
+        return not oracle.differences(loaded, mapped)
 
 
 def subject_of(message):

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -67,12 +68,65 @@ double from_half(const std::byte* at) {
 
 template <typename T>
 T load_number(const std::byte* at) {
-  if constexpr (std::is_same_v<T, float>)
+  if constexpr (std::endian::native == std::endian::little) {
+    T number;
+    std::memcpy(&number, at, sizeof number);  // one instruction, and loops over it become vectors
+    return number;
+  } else if constexpr (std::is_same_v<T, float>) {
     return std::bit_cast<float>(load_le<std::uint32_t>(at));
-  else if constexpr (std::is_same_v<T, double>)
+  } else if constexpr (std::is_same_v<T, double>) {
     return std::bit_cast<double>(load_le<std::uint64_t>(at));
-  else
+  } else {
     return static_cast<T>(load_le<std::make_unsigned_t<T>>(at));
+  }
+}
+
+// Numbers of one block, all finite.  Eight sums side by side: an order of additions that compilers can make
+// vectors of.
+constexpr std::size_t kBlock = 2048, kLanes = 8;
+using Block = std::array<double, kBlock>;
+
+double sum_of(const Block& values, std::size_t count, double center, bool squared) {
+  std::array<double, kLanes> sums{};
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double distance = values[i + lane] - center;
+      sums[lane] += squared ? distance * distance : distance;
+    }
+  double sum = 0;
+  for (; i < count; ++i) sum += squared ? (values[i] - center) * (values[i] - center) : values[i] - center;
+  for (const double lane : sums) sum += lane;
+  return sum;
+}
+
+struct Range {
+  double low, high;
+};
+Range range_of(const Block& values, std::size_t count) {
+  std::array<double, kLanes> low, high;
+  low.fill(values[0]);
+  high.fill(values[0]);
+  for (std::size_t i = 0; i < count; ++i) {
+    double& l = low[i % kLanes];
+    double& h = high[i % kLanes];
+    l = values[i] < l ? values[i] : l;
+    h = values[i] > h ? values[i] : h;
+  }
+  return {*std::min_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end())};
+}
+
+std::size_t count_zeros(const Block& values, std::size_t count) {
+  std::size_t zeros = 0;
+  for (std::size_t i = 0; i < count; ++i) zeros += static_cast<std::size_t>(values[i] == 0);
+  return zeros;
+}
+
+bool all_finite(const Block& values, std::size_t count) {
+  std::size_t strange = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    strange += static_cast<std::size_t>(!(std::abs(values[i]) <= std::numeric_limits<double>::max()));
+  return strange == 0;
 }
 
 }  // namespace
@@ -95,42 +149,33 @@ bool is_measurable(DType dtype) {
 
 StatisticsMeter::StatisticsMeter(DType dtype) : dtype_(dtype) {}
 
-// Two passes over a block that is in the cache: the mean, then the squared distances from it.  Blocks are
-// joined by the formula of Chan, Golub and LeVeque, which stays exact where a single sum of squares cancels.
-template <typename T, typename Load>
+// Passes over a block that is in the cache: the mean, then the squared distances from it.  Blocks are joined
+// by the formula of Chan, Golub and LeVeque, which stays exact where a single sum of squares cancels.
+template <typename Load>
 void StatisticsMeter::add_numbers(Bytes elements, std::size_t size, Load load) {
-  constexpr std::size_t kBlock = 1024;
-  std::array<double, kBlock> values;
+  Block values;
   for (std::size_t at = 0; at < elements.size();) {
-    std::size_t count = 0, seen = 0;
-    double sum = 0;
-    for (; seen < kBlock && at < elements.size(); ++seen, at += size) {
-      const T number = load(elements.data() + at);
-      if constexpr (std::is_floating_point_v<T>) {
-        if (std::isnan(number)) {
-          ++totals_.nans;
-          continue;
-        }
-        if (std::isinf(number)) {
-          ++totals_.infinities;
-          continue;
-        }
-      }
-      totals_.zeros += static_cast<std::uint64_t>(number == T{0});
-      values[count++] = static_cast<double>(number);
-      sum += static_cast<double>(number);
+    std::size_t count = std::min(kBlock, (elements.size() - at) / size);
+    for (std::size_t i = 0; i < count; ++i)
+      values[i] = static_cast<double>(load(elements.data() + at + i * size));
+    at += count * size;
+    totals_.count += count;
+    if (!all_finite(values, count)) {
+      const auto end = values.begin() + static_cast<std::ptrdiff_t>(count);
+      totals_.nans += static_cast<std::uint64_t>(
+          std::count_if(values.begin(), end, [](double v) { return std::isnan(v); }));
+      totals_.infinities += static_cast<std::uint64_t>(
+          std::count_if(values.begin(), end, [](double v) { return std::isinf(v); }));
+      count = static_cast<std::size_t>(
+          std::remove_if(values.begin(), end, [](double v) { return !std::isfinite(v); }) - values.begin());
     }
-    totals_.count += seen;
     if (count == 0) continue;
-    const auto [low, high] =
-        std::minmax_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
-    totals_.min = any_ ? std::min(totals_.min, *low) : *low;
-    totals_.max = any_ ? std::max(totals_.max, *high) : *high;
-    any_ = true;
-    const double mean = sum / static_cast<double>(count);
-    double squares = 0;
-    for (std::size_t i = 0; i < count; ++i) squares += (values[i] - mean) * (values[i] - mean);
-    merge(count, mean, squares);
+    totals_.zeros += count_zeros(values, count);
+    const auto [low, high] = range_of(values, count);
+    totals_.min = finite_ > 0 ? std::min(totals_.min, low) : low;
+    totals_.max = finite_ > 0 ? std::max(totals_.max, high) : high;
+    const double mean = sum_of(values, count, 0, false) / static_cast<double>(count);
+    merge(count, mean, sum_of(values, count, mean, true));
   }
 }
 
@@ -145,12 +190,12 @@ void StatisticsMeter::merge(std::uint64_t count, double mean, double squares) {
 void StatisticsMeter::add(Bytes elements) {
   const std::size_t size = info(dtype_).itemsize;
   const auto plain = [&]<typename T>(T) {
-    add_numbers<T>(elements, size, [](const std::byte* at) { return load_number<T>(at); });
+    add_numbers(elements, size, [](const std::byte* at) { return load_number<T>(at); });
   };
   switch (dtype_) {
     case DType::boolean:
-      return add_numbers<std::uint8_t>(
-          elements, size, [](const std::byte* at) { return static_cast<std::uint8_t>(*at != std::byte{0}); });
+      return add_numbers(elements, size,
+                         [](const std::byte* at) { return static_cast<std::uint8_t>(*at != std::byte{0}); });
     case DType::uint8:
     case DType::quint8:
       return plain(std::uint8_t{});
@@ -175,21 +220,21 @@ void StatisticsMeter::add(Bytes elements) {
     case DType::float64:
       return plain(double{});
     case DType::float16:
-      return add_numbers<double>(elements, size, from_half);
+      return add_numbers(elements, size, from_half);
     case DType::bfloat16:
-      return add_numbers<float>(elements, size, [](const std::byte* at) {
+      return add_numbers(elements, size, [](const std::byte* at) {
         return std::bit_cast<float>(static_cast<std::uint32_t>(load_le<std::uint16_t>(at)) << 16);
       });
     case DType::complex32:
-      return add_numbers<double>(
-          elements, size, [](const std::byte* at) { return std::hypot(from_half(at), from_half(at + 2)); });
+      return add_numbers(elements, size,
+                         [](const std::byte* at) { return std::hypot(from_half(at), from_half(at + 2)); });
     case DType::complex64:
-      return add_numbers<double>(elements, size, [](const std::byte* at) {
+      return add_numbers(elements, size, [](const std::byte* at) {
         return std::hypot(static_cast<double>(load_number<float>(at)),
                           static_cast<double>(load_number<float>(at + 4)));
       });
     case DType::complex128:
-      return add_numbers<double>(elements, size, [](const std::byte* at) {
+      return add_numbers(elements, size, [](const std::byte* at) {
         return std::hypot(load_number<double>(at), load_number<double>(at + 8));
       });
     case DType::float8_e5m2:
@@ -198,8 +243,8 @@ void StatisticsMeter::add(Bytes elements) {
     case DType::float8_e4m3fnuz:
     case DType::float8_e8m0fnu: {
       const auto table = float8_table(dtype_);
-      return add_numbers<double>(elements, size,
-                                 [&](const std::byte* at) { return table[static_cast<std::size_t>(*at)]; });
+      return add_numbers(elements, size,
+                         [&](const std::byte* at) { return table[static_cast<std::size_t>(*at)]; });
     }
     default:
       return;

@@ -10,7 +10,8 @@
 namespace ferry::structure {
 
 // Of complex numbers, the magnitudes; of quantized ones, the stored integers; booleans count as 0 and 1.
-// NaN and infinities are counted and left out of everything else.
+// Everything is taken as float64: integers beyond 2^53 are rounded.  NaN and infinities are counted and left
+// out of everything else.
 struct Statistics {
   std::uint64_t count = 0, zeros = 0, nans = 0, infinities = 0;
   double min = 0, max = 0;   // of the finite values; 0 when there are none
@@ -31,13 +32,12 @@ class StatisticsMeter {
   Statistics result(std::uint64_t times = 1) const;
 
  private:
-  template <typename T, typename Load>
+  template <typename Load>
   void add_numbers(Bytes elements, std::size_t size, Load load);
   void merge(std::uint64_t count, double mean, double squares);
 
   DType dtype_;
   Statistics totals_;
-  bool any_ = false;
   std::uint64_t finite_ = 0;
   double squares_ = 0;  // sum of squared distances from the mean
 };

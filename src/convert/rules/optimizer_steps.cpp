@@ -2,6 +2,7 @@
 // in the group.  Source: torch/optim/*.py (__setstate__, where 2.13 does the same on loading),
 // apex/optimizers/fused_*.py.
 #include <bit>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,7 +19,8 @@ namespace {
 std::optional<double> as_number(const ValueGraph& graph, NodeId id) {
   if (id == kNoNode) return std::nullopt;
   if (graph.kind(id) == Kind::integer) return static_cast<double>(graph.integer(id));
-  if (graph.kind(id) == Kind::real) return graph.real(id);
+  if (graph.kind(id) == Kind::real && std::abs(graph.real(id)) < 1e30)
+    return graph.real(id);  // a NaN counts nothing
   return std::nullopt;
 }
 
