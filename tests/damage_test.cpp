@@ -53,7 +53,7 @@ TEST(Damage, EveryFlippedBitOfAZipIsRejectedOrChangesNothing) {
 }
 
 TEST(Damage, EveryFlippedBitOfADeflatedZipIsRejectedOrChangesNothing) {
-  const std::vector<std::byte> whole = read_file(fixture("hand-made/zip_deflated.expected.json"));
+  const std::vector<std::byte> whole = read_file(fixture("hand-made/zip_deflated.pth"));
   const std::string content = content_of(open_bytes(whole));
   for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit)
     EXPECT_EQ(content_or_rejection(with_bit_flipped(whole, bit)).value_or(content), content) << "byte " << bit / 8;

@@ -1,7 +1,7 @@
 // Where every byte of the written archive goes, decided from values alone.
 //
-// Order and padding are those of torch.save of 2.13, so that also torch's own way of computing storage offsets without
-// reading headers (torch.serialization.config.load.calculate_storage_offsets) finds them.
+// Order, padding and descriptors are those of torch.save of 2.13, so that torch finds the data also where it
+// reads no headers and computes (config.load.calculate_storage_offsets, and always on the meta device).
 #include <string>
 
 #include "formats/torch/encode.h"
@@ -38,12 +38,15 @@ std::string json_text(std::string_view text) {
 
 }  // namespace
 
-std::string provenance_text(const Provenance& provenance, std::uint64_t source_size, std::string_view source_hash) {
+std::string provenance_text(const Provenance& provenance, std::uint64_t source_size,
+                            std::string_view source_hash) {
   std::string rules;
   for (const std::string& rule : provenance.rules) rules += (rules.empty() ? "" : ", ") + json_text(rule);
-  return "{\"schema\": \"torchferry.provenance/1\", \"tool\": \"torchferry\", \"version\": " + json_text(provenance.tool_version) +
-         ", \"layout\": " + json_text(provenance.layout) + ", \"source\": {\"name\": " + json_text(provenance.source_name) +
-         ", \"size\": " + std::to_string(source_size) + ", \"xxh3_128\": \"" + std::string(source_hash) + "\"}, \"rules\": [" + rules + "]}\n";
+  return "{\"schema\": \"torchferry.provenance/1\", \"tool\": \"torchferry\", \"version\": " +
+         json_text(provenance.tool_version) + ", \"layout\": " + json_text(provenance.layout) +
+         ", \"source\": {\"name\": " + json_text(provenance.source_name) +
+         ", \"size\": " + std::to_string(source_size) + ", \"xxh3_128\": \"" + std::string(source_hash) +
+         "\"}, \"rules\": [" + rules + "]}\n";
 }
 
 ZipPlan plan_zip(const Checkpoint& checkpoint, const Provenance& provenance) {
@@ -69,7 +72,8 @@ ZipPlan plan_zip(const Checkpoint& checkpoint, const Provenance& provenance) {
   }
   add("archive/version").made = made("3\n");
   add(kIdentityRecord).made = std::vector<std::byte>(kIdentityDigits, std::byte{'0'});
-  add(kProvenanceRecord).made = made(provenance_text(provenance, checkpoint.source->size(), std::string(32, '0')));
+  add(kProvenanceRecord).made =
+      made(provenance_text(provenance, checkpoint.source->size(), std::string(32, '0')));
 
   std::uint64_t offset = 0;
   std::vector<zip::Entry> entries;
@@ -78,11 +82,12 @@ ZipPlan plan_zip(const Checkpoint& checkpoint, const Provenance& provenance) {
     if (record.storage == kNoStorage) record.size = record.made.size();
     record.header_offset = offset;
     record.data_offset = offset + zip::local_header_size(record.name, record.size, offset);
-    offset = record.data_offset + record.size;
+    record.end_offset = record.data_offset + record.size + zip::descriptor_size(record.size, offset);
+    offset = record.end_offset;
     entries.push_back({record.name, record.size, 0, record.header_offset});
   }
   plan.directory_offset = offset;
-  plan.size = offset + zip::directory_size(entries, offset);
+  plan.size = offset + zip::directory_size(entries);
   return plan;
 }
 

@@ -22,21 +22,23 @@ std::array<Kept, 2>& kept_buffers() {
 
 }  // namespace
 
-std::vector<Task> plan_tasks(const ZipPlan& plan, const std::function<bool(const PlannedRecord&)>& sliceable, std::size_t count) {
+std::vector<Task> plan_tasks(const ZipPlan& plan, const std::function<bool(const PlannedRecord&)>& sliceable,
+                             std::size_t count) {
   std::vector<Task> tasks;
   for (std::size_t i = 0; i < count;) {
     const PlannedRecord& record = plan.records[i];
     if (record.size <= kSmallMost) {
       Task task{Task::Kind::batch, i, i, 0, 0, 0};
       for (; i < count && plan.records[i].size <= kSmallMost && task.size < kTaskBytes; ++i)
-        task.size += plan.records[i].data_offset + plan.records[i].size - plan.records[i].header_offset;
+        task.size += plan.records[i].end_offset - plan.records[i].header_offset;
       task.last = i;
       tasks.push_back(task);
       continue;
     }
     if (sliceable(record)) {
       for (std::uint64_t offset = 0; offset < record.size; offset += kTaskBytes)
-        tasks.push_back({Task::Kind::slice, i, i + 1, static_cast<std::size_t>(offset / kTaskBytes), offset, std::min(kTaskBytes, record.size - offset)});
+        tasks.push_back({Task::Kind::slice, i, i + 1, static_cast<std::size_t>(offset / kTaskBytes), offset,
+                         std::min(kTaskBytes, record.size - offset)});
     } else {
       tasks.push_back({Task::Kind::stream, i, i + 1, 0, 0, record.size});
     }

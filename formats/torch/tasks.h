@@ -27,8 +27,10 @@ struct Task {
   std::uint64_t offset = 0, size = 0;
 };
 
-// Tasks for the first `count` records of a plan, in the order of the file; `sliceable` says which large records may be cut.
-std::vector<Task> plan_tasks(const ZipPlan& plan, const std::function<bool(const PlannedRecord&)>& sliceable, std::size_t count);
+// Tasks for the first `count` records of a plan, in the order of the file; `sliceable` says which large
+// records may be cut.
+std::vector<Task> plan_tasks(const ZipPlan& plan, const std::function<bool(const PlannedRecord&)>& sliceable,
+                             std::size_t count);
 
 // Memory that is not cleared first and kept for the next buffer of the same thread: the pages stay warm.
 class Buffer {
@@ -36,7 +38,9 @@ class Buffer {
   explicit Buffer(std::size_t size);
   ~Buffer();
   Buffer(Buffer&& other) noexcept
-      : memory_(std::move(other.memory_)), capacity_(std::exchange(other.capacity_, 0)), size_(std::exchange(other.size_, 0)) {}
+      : memory_(std::move(other.memory_)),
+        capacity_(std::exchange(other.capacity_, 0)),
+        size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&&) = delete;
   std::span<std::byte> span() const { return {memory_.get(), size_}; }
 

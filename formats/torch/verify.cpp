@@ -13,31 +13,44 @@ namespace ferry::torch {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, const std::string& record) {
-  throw Error(Code::output_differs, "the written file differs from the plan: " + what).in("in record " + quote(record));
+  throw Error(Code::output_differs, "the written file differs from the plan: " + what)
+      .in("in record " + quote(record));
 }
 
 // A source that is not owned: Archive wants shared ownership, the caller keeps the sink alive.
 SourcePtr borrowed(const ByteSource& source) { return SourcePtr(SourcePtr(), &source); }
 
 void compare_directory(const zip::Archive& archive, const ZipPlan& plan, const WriteResult& result) {
-  if (archive.records().size() != plan.records.size()) fail("it has " + std::to_string(archive.records().size()) + " records, planned were " + std::to_string(plan.records.size()), "");
+  if (archive.records().size() != plan.records.size())
+    fail("it has " + std::to_string(archive.records().size()) + " records, planned were " +
+             std::to_string(plan.records.size()),
+         "");
   for (std::size_t i = 0; i < plan.records.size(); ++i) {
     const zip::Record& found = archive.records()[i];
     const PlannedRecord& planned = plan.records[i];
     if (found.name != planned.name) fail("a record is called " + quote(found.name), planned.name);
-    if (found.size != planned.size || found.data_offset != planned.data_offset || found.method != zip::kStored) fail("it has another size or place", planned.name);
+    if (found.size != planned.size || found.header_offset != planned.header_offset ||
+        found.data_offset != planned.data_offset || found.method != zip::kStored)
+      fail("it has another size or place", planned.name);
     if (found.crc != result.crcs[i]) fail("it has another CRC", planned.name);
   }
+  // What is planned leaves no gaps: a descriptor that is missing would be one.
+  if (archive.unlisted_bytes() != 0)
+    fail("it has " + std::to_string(archive.unlisted_bytes()) + " bytes that belong to no record", "");
 }
 
 }  // namespace
 
-void verify_zip(const ByteSource& written, const ZipPlan& plan, const WriteResult& result, Executor& executor) {
-  if (written.size() != plan.size) fail("it has " + std::to_string(written.size()) + " bytes, planned were " + std::to_string(plan.size), "");
+void verify_zip(const ByteSource& written, const ZipPlan& plan, const WriteResult& result,
+                Executor& executor) {
+  if (written.size() != plan.size)
+    fail("it has " + std::to_string(written.size()) + " bytes, planned were " + std::to_string(plan.size),
+         "");
   const zip::Archive archive = zip::Archive::open(borrowed(written), Limits{});
   compare_directory(archive, plan, result);
 
-  const auto tasks = plan_tasks(plan, [](const PlannedRecord&) { return true; }, plan.records.size());
+  const auto tasks = plan_tasks(
+      plan, [](const PlannedRecord&) { return true; }, plan.records.size());
   std::vector<std::uint32_t> slice_crcs(tasks.size());
   executor.run(tasks.size(), [&](std::size_t t) {
     const Task& task = tasks[t];
@@ -53,7 +66,8 @@ void verify_zip(const ByteSource& written, const ZipPlan& plan, const WriteResul
     written.read_at(begin, buffer.span());
     for (std::size_t i = task.first; i < task.last; ++i) {
       const PlannedRecord& record = plan.records[i];
-      const auto data = buffer.span().subspan(static_cast<std::size_t>(record.data_offset - begin), static_cast<std::size_t>(record.size));
+      const auto data = buffer.span().subspan(static_cast<std::size_t>(record.data_offset - begin),
+                                              static_cast<std::size_t>(record.size));
       if (zip::crc32(0, data) != result.crcs[i]) fail("its bytes do not give the CRC", record.name);
     }
   });

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kStreamBlock = 1 << 20;
 
-// A large record that several tasks share: who finishes last writes the header.
+// A large record that several tasks share: who finishes last writes what stands around it.
 struct Sliced {
   std::vector<std::uint32_t> crcs;
   std::atomic<std::size_t> left{0};
@@ -25,12 +25,20 @@ struct Sliced {
 
 class ZipWriter {
  public:
-  ZipWriter(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, SourceHash& hash, const ProgressFunction& progress)
-      : checkpoint_(checkpoint), plan_(plan), sink_(sink), tap_(*checkpoint.source, hash), progress_(progress) {
+  ZipWriter(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, SourceHash& hash,
+            const ProgressFunction& progress)
+      : checkpoint_(checkpoint),
+        plan_(plan),
+        sink_(sink),
+        tap_(*checkpoint.source, hash),
+        progress_(progress) {
     result_.crcs.resize(plan.records.size());
-    tasks_ = plan_tasks(plan, [&](const PlannedRecord& record) {
-      return record.storage == kNoStorage || is_plain(checkpoint_.storages[record.storage]);
-    }, plan.records.size() - 2);
+    tasks_ = plan_tasks(
+        plan,
+        [&](const PlannedRecord& record) {
+          return record.storage == kNoStorage || is_plain(checkpoint_.storages[record.storage]);
+        },
+        plan.records.size() - 2);
     sliced_ = std::make_unique<Sliced[]>(plan.records.size());
     for (const Task& task : tasks_) {
       if (task.kind != Task::Kind::slice) continue;
@@ -62,28 +70,37 @@ class ZipWriter {
     const Task& task = tasks_[i];
     Turn turn(tap_, i);
     switch (task.kind) {
-      case Task::Kind::batch: write_batch(task, turn); break;
-      case Task::Kind::slice: write_slice(task, turn); break;
-      case Task::Kind::stream: write_stream(task, turn); break;
+      case Task::Kind::batch:
+        write_batch(task, turn);
+        break;
+      case Task::Kind::slice:
+        write_slice(task, turn);
+        break;
+      case Task::Kind::stream:
+        write_stream(task, turn);
+        break;
     }
-    if (progress_) progress_(task.size);
+    if (progress_) progress_(written_ += task.size);
   }
 
   // --- many small records: assembled in one buffer, written at once
 
   void write_batch(const Task& task, Turn& turn) {
     const std::uint64_t begin = plan_.records[task.first].header_offset;
-    const PlannedRecord& last = plan_.records[task.last - 1];
-    Buffer out(static_cast<std::size_t>(last.data_offset + last.size - begin));
+    Buffer out(static_cast<std::size_t>(plan_.records[task.last - 1].end_offset - begin));
     std::vector<SourceTap::Piece> pieces;
     const Buffer read = read_span(task, pieces);
     turn.take(pieces);
     for (std::size_t i = task.first; i < task.last; ++i) {
       const PlannedRecord& record = plan_.records[i];
-      const std::span<std::byte> data = out.span().subspan(static_cast<std::size_t>(record.data_offset - begin), static_cast<std::size_t>(record.size));
-      result_.crcs[i] = fill_small(record, data, pieces);
-      const auto header = zip::local_header(entry(i));
-      std::memcpy(out.span().data() + (record.header_offset - begin), header.data(), header.size());
+      const auto part = [&](std::uint64_t from, std::uint64_t to) {
+        return out.span().subspan(static_cast<std::size_t>(from - begin),
+                                  static_cast<std::size_t>(to - from));
+      };
+      const std::uint64_t data_end = record.data_offset + record.size;
+      zip::put_local_header(entry(i), part(record.header_offset, record.data_offset));
+      result_.crcs[i] = fill_small(record, part(record.data_offset, data_end), pieces);
+      zip::put_descriptor(entry(i), part(data_end, record.end_offset));
     }
     sink_.write_at(begin, out.span());
   }
@@ -93,7 +110,9 @@ class ZipWriter {
     std::uint64_t low = UINT64_MAX, high = 0, needed = 0;
     for (std::size_t i = task.first; i < task.last; ++i) {
       const Storage* storage = storage_of(plan_.records[i]);
-      if (storage == nullptr || !is_plain(*storage) || !from_main_source(*storage) || storage->bytes.size == 0) continue;
+      if (storage == nullptr || !is_plain(*storage) || !from_main_source(*storage) ||
+          storage->bytes.size == 0)
+        continue;
       low = std::min(low, storage->bytes.offset);
       high = std::max(high, storage->bytes.offset + storage->bytes.size);
       needed += storage->bytes.size;
@@ -106,7 +125,8 @@ class ZipWriter {
     return buffer;
   }
 
-  std::uint32_t fill_small(const PlannedRecord& record, std::span<std::byte> out, std::span<const SourceTap::Piece> pieces) const {
+  std::uint32_t fill_small(const PlannedRecord& record, std::span<std::byte> out,
+                           std::span<const SourceTap::Piece> pieces) const {
     const Storage* storage = storage_of(record);
     if (storage == nullptr) {
       if (!out.empty()) std::memcpy(out.data(), record.made.data(), out.size());
@@ -115,7 +135,8 @@ class ZipWriter {
     if (!is_plain(*storage)) return fill_from_stream(*storage, out);
     const bool read = !pieces.empty() && from_main_source(*storage);
     if (read && !out.empty())
-      std::memcpy(out.data(), pieces[0].bytes.data() + (storage->bytes.offset - pieces[0].offset), out.size());
+      std::memcpy(out.data(), pieces[0].bytes.data() + (storage->bytes.offset - pieces[0].offset),
+                  out.size());
     else
       storage->bytes.source->read_at(storage->bytes.offset, out);
     const std::uint32_t crc = zip::crc32(0, out);
@@ -142,7 +163,9 @@ class ZipWriter {
     Sliced& sliced = sliced_[task.first];
     if (storage == nullptr) {
       turn.take({});
-      const Bytes made = Bytes(record.made).subspan(static_cast<std::size_t>(task.offset), static_cast<std::size_t>(task.size));
+      const Bytes made =
+          Bytes(record.made)
+              .subspan(static_cast<std::size_t>(task.offset), static_cast<std::size_t>(task.size));
       sliced.crcs[task.slice] = zip::crc32(0, made);
       sink_.write_at(record.data_offset + task.offset, made);
     } else {
@@ -164,8 +187,15 @@ class ZipWriter {
     for (std::size_t k = 0; k < sliced_[i].crcs.size(); ++k)
       crc = zip::crc32_combine(crc, sliced_[i].crcs[k], std::min(kTaskBytes, record.size - k * kTaskBytes));
     if (const Storage* storage = storage_of(record)) check_storage_crc(*storage, crc);
+    write_around(i, crc);
+  }
+
+  // The header and the descriptor of a record whose data is written by itself.
+  void write_around(std::size_t i, std::uint32_t crc) {
     result_.crcs[i] = crc;
+    const PlannedRecord& record = plan_.records[i];
     sink_.write_at(record.header_offset, zip::local_header(entry(i)));
+    sink_.write_at(record.data_offset + record.size, zip::data_descriptor(entry(i)));
   }
 
   // --- a large storage that is inflated, turned round or compacted on the way
@@ -180,25 +210,29 @@ class ZipWriter {
       sink_.write_at(at, block);
       at += block.size();
     });
-    result_.crcs[task.first] = crc;
-    sink_.write_at(record.header_offset, zip::local_header(entry(task.first)));
+    write_around(task.first, crc);
   }
 
   // Reads all of a storage, so that its CRC is checked, and gives the bytes that are kept, in order.
   template <typename Function>
   static void each_kept_block(const Storage& storage, Function&& function) {
     const ByteRange whole{0, storage.bytes.size};
-    const std::span<const ByteRange> parts = storage.parts.empty() ? std::span(&whole, 1) : std::span(storage.parts);
+    const std::span<const ByteRange> parts =
+        storage.parts.empty() ? std::span(&whole, 1) : std::span(storage.parts);
     StorageStream stream(storage);
     Buffer buffer(static_cast<std::size_t>(std::min(kStreamBlock, storage.bytes.size)));
     std::size_t part = 0;
     for (std::uint64_t begin = 0; begin < storage.bytes.size; begin += buffer.span().size()) {
-      const auto block = buffer.span().first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.span().size(), storage.bytes.size - begin)));
+      const auto block = buffer.span().first(static_cast<std::size_t>(
+          std::min<std::uint64_t>(buffer.span().size(), storage.bytes.size - begin)));
       const std::uint64_t end = begin + block.size();
       stream.read(block);
       for (; part < parts.size() && parts[part].offset < end; ++part) {
-        const std::uint64_t low = std::max(begin, parts[part].offset), high = std::min(end, parts[part].end());
-        if (low < high) function(Bytes(block).subspan(static_cast<std::size_t>(low - begin), static_cast<std::size_t>(high - low)));
+        const std::uint64_t low = std::max(begin, parts[part].offset),
+                            high = std::min(end, parts[part].end());
+        if (low < high)
+          function(Bytes(block).subspan(static_cast<std::size_t>(low - begin),
+                                        static_cast<std::size_t>(high - low)));
         if (parts[part].end() > end) break;
       }
     }
@@ -239,8 +273,11 @@ class ZipWriter {
   void write_late(std::size_t i, const std::string& text) {
     const Bytes bytes = as_bytes(text);
     result_.crcs[i] = zip::crc32(0, bytes);
-    sink_.write_at(plan_.records[i].header_offset, zip::local_header(entry(i)));
-    sink_.write_at(plan_.records[i].data_offset, bytes);
+    std::vector<std::byte> out = zip::local_header(entry(i));
+    const std::vector<std::byte> behind = zip::data_descriptor(entry(i));
+    out.insert(out.end(), bytes.begin(), bytes.end());
+    out.insert(out.end(), behind.begin(), behind.end());
+    sink_.write_at(plan_.records[i].header_offset, out);
   }
 
   void write_directory() {
@@ -258,12 +295,13 @@ class ZipWriter {
   std::vector<Task> tasks_;
   std::unique_ptr<Sliced[]> sliced_;
   WriteResult result_;
+  std::atomic<std::uint64_t> written_ = 0;
 };
 
 }  // namespace
 
-WriteResult write_zip(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, Executor& executor, SourceHash& hash,
-                      const ProgressFunction& progress) {
+WriteResult write_zip(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, Executor& executor,
+                      SourceHash& hash, const ProgressFunction& progress) {
   return ZipWriter(checkpoint, plan, sink, hash, progress).run(executor);
 }
 

@@ -1,7 +1,8 @@
 // Writing a checkpoint as PyTorch 2.x does: plan first, then copy.
 //
-// plan_zip decides every byte's place from the values alone; write_zip understands nothing and streams the pieces into
-// the sink, computing checksums on the way; verify_zip reads the result back.  Memory does not grow with the tensors.
+// plan_zip decides every byte's place from the values alone; write_zip understands nothing and streams the
+// pieces into the sink, computing checksums on the way; verify_zip reads the result back.  Memory does not
+// grow with the tensors.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +19,15 @@ namespace ferry::torch {
 // What the provenance record says beside what the writer knows itself.
 struct Provenance {
   std::string tool_version;
-  std::string source_name;          // base name only
-  std::vector<std::string> rules;   // identifiers of the rules that changed something
-  std::string layout;               // "keep" or "clean"
+  std::string source_name;         // base name only
+  std::vector<std::string> rules;  // identifiers of the rules that changed something
+  std::string layout;              // "keep" or "clean"
 };
 
 struct PlannedRecord {
   std::string name;
   std::uint64_t header_offset = 0, data_offset = 0, size = 0;
+  std::uint64_t end_offset = 0;        // behind the data descriptor: where the next record begins
   std::uint32_t storage = kNoStorage;  // index into Checkpoint::storages, or
   std::vector<std::byte> made;         // bytes made by the writer
 };
@@ -60,8 +62,9 @@ struct WriteResult {
 WriteResult write_zip(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, Executor& executor,
                       SourceHash& hash, const ProgressFunction& progress);
 
-// Reads the written file back and compares it with the plan: structure, names, sizes, places, and the CRC of every
-// record, from the file and not from a buffer.  Throws Code::output_differs.
-void verify_zip(const ByteSource& written, const ZipPlan& plan, const WriteResult& result, Executor& executor);
+// Reads the written file back and compares it with the plan: structure, names, sizes, places, and the CRC of
+// every record, from the file and not from a buffer.  Throws Code::output_differs.
+void verify_zip(const ByteSource& written, const ZipPlan& plan, const WriteResult& result,
+                Executor& executor);
 
 }  // namespace ferry::torch

@@ -146,7 +146,7 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
     checkpoint.note(checkpoint.values.root(), Code::trailing_bytes, std::to_string(program_size - checkpoint.container.pickle_size) + " bytes follow the end of the pickle in " + quote(record.name) + "; nothing refers to them");
   const bool unsummed = std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(), [&](const Storage& s) { return s.bytes.source == source && !s.bytes.crc; });
   if (unsummed) checkpoint.note(checkpoint.values.root(), Code::crc_not_computed, "records of the archive have no CRC-32");
-  checkpoint.container.numbered_keys = std::all_of(checkpoint.storages.begin(), checkpoint.storages.end(), [](const Storage& s) { return is_number(s.key) || s.bytes.crc == std::nullopt; });
+  checkpoint.container.numbered_keys = std::all_of(checkpoint.storages.begin(), checkpoint.storages.end(), [&](const Storage& s) { return s.bytes.source != source || is_number(s.key); });
   return checkpoint;
 }
 

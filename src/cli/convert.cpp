@@ -138,7 +138,8 @@ void print_result(const ConversionReport& report, const ConvertOptions& options)
   if (options.json) {
     report::write_json(report, print);
   } else if (!options.quiet && report.files.size() > 1) {
-    print((options.verbose ? "\n" : "") + report::summary_table(report, {.color = options.color}));
+    if (options.verbose) print("\n");
+    print(report::summary_table(report, {.color = options.color}));
   }
 }
 

@@ -85,21 +85,24 @@ unsigned permissions_of(const std::string& source) {
 class Meter {
  public:
   Meter(std::uint64_t source_size, std::uint64_t plan_size, const ConsumedFunction& consumed)
-      : source_size_(source_size), plan_size_(plan_size), consumed_(consumed) {}
+      : source_size_(static_cast<double>(source_size)),
+        plan_size_(static_cast<double>(std::max<std::uint64_t>(1, plan_size))),
+        consumed_(consumed) {}
 
   void written(std::uint64_t bytes) {
-    const double share = plan_size_ == 0 ? 1.0 : static_cast<double>(bytes) / static_cast<double>(plan_size_);
-    const auto now = static_cast<std::uint64_t>(static_cast<double>(source_size_) * std::min(share, 1.0));
-    std::uint64_t before = seen_.load();
-    while (before < now && !seen_.compare_exchange_weak(before, now)) {
-    }
-    if (before < now) consumed_(now - before);
+    const std::uint64_t before = written_.fetch_add(bytes);
+    consumed_(share(before + bytes) - share(before));
   }
 
  private:
-  const std::uint64_t source_size_, plan_size_;
+  std::uint64_t share(std::uint64_t written) const {
+    return static_cast<std::uint64_t>(source_size_ *
+                                      std::min(1.0, static_cast<double>(written) / plan_size_));
+  }
+
+  const double source_size_, plan_size_;
   const ConsumedFunction& consumed_;
-  std::atomic<std::uint64_t> seen_ = 0;
+  std::atomic<std::uint64_t> written_ = 0;
 };
 
 void write(const Job& job, const ConvertOptions& options, const Checkpoint& checkpoint,

@@ -1,59 +1,17 @@
 #include "src/cli/inspect_stats.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 
 #include "formats/torch/storage_stream.h"
-#include "src/core/checked.h"
 #include "src/report/inspection_tree.h"
 #include "validators/structure/statistics.h"
+#include "validators/structure/window.h"
 
 namespace ferry::cli {
 namespace {
 
 constexpr std::size_t kBlock = std::size_t{1} << 20;
-
-// A view as runs of neighbours: axes from the widest stride to the narrowest, without those that repeat
-// elements (stride 0) or have one, joined where one continues the other.
-struct Axis {
-  std::uint64_t stride, size;
-};
-
-struct Window {
-  std::vector<Axis> axes;
-  std::uint64_t begin = 0;  // element of the storage
-  std::uint64_t reach = 1;  // elements from the first to the last
-  std::uint64_t times = 1;  // how often each element appears
-  bool overlaps = false;    // an element can be reached by two ways
-};
-
-Window window_of(const Checkpoint& checkpoint, const Tensor& tensor) {
-  Window window;
-  window.begin = static_cast<std::uint64_t>(tensor.offset);
-  const auto shape = checkpoint.shape(tensor), strides = checkpoint.strides(tensor);
-  std::vector<Axis> axes;
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    const auto size = static_cast<std::uint64_t>(shape[i]);
-    if (size == 1) continue;
-    if (strides[i] != 0)
-      axes.push_back({static_cast<std::uint64_t>(strides[i]), size});
-    else
-      window.times = checked_mul(window.times, size).value_or(std::numeric_limits<std::uint64_t>::max());
-  }
-  std::sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) { return a.stride < b.stride; });
-  if (axes.empty() || axes[0].stride != 1) axes.insert(axes.begin(), {1, 1});
-  for (const Axis& axis : axes) {  // from the narrowest
-    window.overlaps = window.overlaps || axis.stride < window.reach;
-    window.reach += (axis.size - 1) * axis.stride;  // inside the storage: the reader has checked it
-    if (!window.axes.empty() && axis.stride == window.axes.back().stride * window.axes.back().size)
-      window.axes.back().size *= axis.size;
-    else
-      window.axes.push_back(axis);
-  }
-  std::reverse(window.axes.begin(), window.axes.end());
-  return window;
-}
 
 // Bytes of a storage at places that only grow (or all lie in one block), as little-endian elements.
 class ForwardReader {
@@ -112,30 +70,18 @@ class Gather {
   std::vector<std::byte> held_;
 };
 
-void measure(const Storage& storage, const Window& window, std::size_t itemsize,
+void measure(const Storage& storage, const structure::Window& window, std::size_t itemsize,
              structure::StatisticsMeter& meter) {
   ForwardReader reader(storage, itemsize);
   Gather gather(meter);
-  const std::uint64_t run = window.axes.back().size;
-  std::vector<std::uint64_t> position(window.axes.size() - 1);
-  for (std::uint64_t element = window.begin;;) {
-    for (std::uint64_t at = element * itemsize, left = run * itemsize; left > 0;) {
+  structure::each_run(window, [&](std::uint64_t element, std::uint64_t count) {
+    for (std::uint64_t at = element * itemsize, left = count * itemsize; left > 0;) {
       const Bytes piece = reader.view(at, left);
       gather.add(piece);
       at += piece.size();
       left -= piece.size();
     }
-    std::size_t axis = position.size();
-    while (axis > 0) {
-      --axis;
-      element += window.axes[axis].stride;
-      if (++position[axis] < window.axes[axis].size) break;
-      element -= window.axes[axis].stride * window.axes[axis].size;
-      position[axis] = 0;
-      if (axis == 0) return;
-    }
-    if (position.empty()) return;
-  }
+  });
 }
 
 // All of it once: what is measured after this is what was written.
@@ -165,7 +111,7 @@ class Measurement {
     facts.why_not = reason_against(tensor);
     if (!facts.why_not.empty() || numel(checkpoint_, tensor) == 0) return facts;
     const Storage& storage = checkpoint_.storages[tensor.storage];
-    const Window window = window_of(checkpoint_, tensor);
+    const structure::Window window = structure::window_of(checkpoint_, tensor);
     if (!checked_[tensor.storage] && storage.bytes.crc) check_storage(storage);
     checked_[tensor.storage] = true;
     structure::StatisticsMeter meter(tensor.dtype);
@@ -189,7 +135,7 @@ class Measurement {
     if (tensor.storage == kNoStorage) return "meta tensor, no data";
     if (!structure::is_measurable(tensor.dtype)) return "elements are parts of bytes";
     if (numel(checkpoint_, tensor) == 0) return "";
-    const Window window = window_of(checkpoint_, tensor);
+    const structure::Window window = structure::window_of(checkpoint_, tensor);
     if (window.overlaps && !is_small(tensor, window)) return "its elements overlap";
     // A file can name one storage in any number of tensors; the work must follow from its size.
     const bool deflated = checkpoint_.storages[tensor.storage].bytes.compression == Compression::deflated;
@@ -201,13 +147,10 @@ class Measurement {
   }
 
   // Elements that overlap are not visited in the order of their places: all of them have to be at hand.
-  bool is_small(const Tensor& tensor, const Window& window) const {
+  bool is_small(const Tensor& tensor, const structure::Window& window) const {
     const std::size_t itemsize = info(tensor.dtype).itemsize;
-    std::uint64_t visits = 1;
-    for (const Axis& axis : window.axes)
-      visits = checked_mul(visits, axis.size).value_or(std::uint64_t{1} << 63);
     return checkpoint_.storages[tensor.storage].bytes.compression == Compression::stored &&
-           visits <= (1u << 22) && window.reach <= kBlock / itemsize / 2;
+           window.visits <= (1u << 22) && window.reach <= kBlock / itemsize / 2;
   }
 
   const Checkpoint& checkpoint_;

@@ -60,6 +60,8 @@ std::string Progress::line() const {
     text += grouped(done_files_.load(std::memory_order_relaxed)) + " of " + grouped(files_) + " files, ";
   text += iec_size(done) + " of " + iec_size(bytes_);
   if (bytes_ > 0) text += " (" + std::to_string(done * 100 / bytes_) + " %)";
+  // Reading back and waiting for the disk are not counted: an ETA of nothing would stand there for long.
+  if (bytes_ - done <= bytes_ / 100) return text + ", checking";
   if (rate < 1) return text;
   text += ", " + iec_size(static_cast<std::uint64_t>(rate)) + "/s";
   return text + ", ETA " +

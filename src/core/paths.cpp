@@ -33,16 +33,22 @@ std::string plain_text(const ValueGraph& graph, NodeId id) {
   }
 }
 
+bool holds_values(Kind kind) {
+  return kind == Kind::dict || kind == Kind::list || kind == Kind::tuple || kind == Kind::set ||
+         kind == Kind::size;
+}
+
 }  // namespace
 
 std::string key_text(const ValueGraph& graph, NodeId key) {
   if (graph.kind(key) != Kind::tuple) return plain_text(graph, key);
-  std::string text = "(";  // one level only: tuples of tuples may be deep, and a path has to stay readable
-  for (const NodeId item : graph.items(key)) {
-    if (text.size() > 1) text += ", ";
-    text += plain_text(graph, item);
-  }
-  return text + ")";
+  // One level and a few items only: tuples may be deep and long, and a path has to stay readable.
+  constexpr std::size_t kItemsShown = 8;
+  std::string text = "(";
+  const auto items = graph.items(key);
+  for (std::size_t i = 0; i < std::min(items.size(), kItemsShown); ++i)
+    text.append(i == 0 ? "" : ", ").append(plain_text(graph, items[i]));
+  return text + (items.size() > kItemsShown ? ", …)" : ")");
 }
 
 std::string join_path(std::string_view path, std::string_view key) {
@@ -61,7 +67,7 @@ Paths::Paths(const ValueGraph& graph, NodeId from, Reach reach) : graph_(graph) 
     const auto self = static_cast<std::uint32_t>(visits_.size());
     visits_.push_back(visit);
     const auto push = [&](NodeId child, std::uint32_t slot) {
-      if (!seen[child] && (reach == Reach::everything || graph.is_container(child)))
+      if (!seen[child] && (reach == Reach::everything || holds_values(graph.kind(child))))
         stack.push_back({child, self, slot});
     };
     // Pushed from the last to the first, so that the first is visited first.
@@ -73,23 +79,26 @@ Paths::Paths(const ValueGraph& graph, NodeId from, Reach reach) : graph_(graph) 
   }
 }
 
-std::string Paths::path(std::size_t visit) const {
-  std::vector<std::string> parts;
-  for (std::size_t at = visit; at != 0; at = visits_[at].parent) {
+std::string Paths::path(std::size_t visit, std::size_t length_max) const {
+  std::vector<std::string> parts;  // from the last to the first
+  std::size_t length = 0;
+  bool cut = false;
+  for (std::size_t at = visit; at != 0 && !cut; at = visits_[at].parent) {
     const Visit& step = visits_[at];
     const NodeId parent = visits_[step.parent].node;
     if (step.slot == kAttributes) continue;  // attributes stand beside the keys
-    if (graph_.kind(parent) == Kind::dict)
-      parts.push_back(key_text(graph_, graph_.items(parent)[step.slot & ~1u]));
-    else
-      parts.push_back(std::to_string(step.slot));
+    const NodeId key = graph_.kind(parent) == Kind::dict ? graph_.items(parent)[step.slot & ~1u] : kNoNode;
+    cut = key != kNoNode && graph_.text(key).size() > length_max;  // too long to be worth a copy
+    if (!cut) parts.push_back(key == kNoNode ? std::to_string(step.slot) : key_text(graph_, key));
+    if (!cut) length += parts.back().size() + 1;
+    cut = cut || length > length_max;
   }
   std::string path;
-  for (std::size_t i = parts.size(); i-- > 0;) {
-    path += parts[i];
-    if (i != 0) path += '.';
-  }
-  return path;
+  for (std::size_t i = parts.size(); i-- > 0;) path.append(parts[i]).append(i == 0 ? "" : ".");
+  if (!cut) return path;
+  std::size_t begin = path.size() > length_max ? path.size() - length_max : 0;
+  while (begin < path.size() && (static_cast<unsigned char>(path[begin]) & 0xc0) == 0x80) ++begin;
+  return "…" + path.substr(begin);
 }
 
 }  // namespace ferry

@@ -5,9 +5,11 @@
 // every value once, so cycles end and a memo bomb costs nothing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/core/value.h"
@@ -39,8 +41,10 @@ class Paths {
   // In the order of the walk; the first is the root.
   std::span<const Visit> visits() const { return visits_; }
   // The path of a visit, "" for the root.  It is read from the graph, so it is right until keys or items
-  // change.
-  std::string path(std::size_t visit) const;
+  // change. A path longer than `length_max` bytes loses its beginning ("…conv.weight"): keys come from the
+  // file, and a long one above thousands of values must not cost gigabytes.
+  static constexpr std::size_t kLengthMax = 1000;
+  std::string path(std::size_t visit, std::size_t length_max = kLengthMax) const;
 
  private:
   const ValueGraph& graph_;

@@ -17,6 +17,10 @@ std::string painted(std::string_view text, std::string_view sgr, bool color) {
   return "\x1b[" + std::string(sgr) + "m" + std::string(text) + "\x1b[0m";
 }
 
+std::string code_tag(Code code, const TextStyle& style) {
+  return painted(std::string("[").append(code_name(code)).append("]"), "2", style.color);
+}
+
 std::string_view outcome_color(Outcome outcome) {
   switch (outcome) {
     case Outcome::converted:
@@ -51,7 +55,8 @@ std::string listed(const std::vector<std::string_view>& paths, bool all) {
   std::string text;
   const std::size_t shown = all || paths.size() <= kPathsShown + 1 ? paths.size() : kPathsShown;
   for (std::size_t i = 0; i < shown; ++i)
-    text += (i == 0 ? "" : ", ") + (paths[i].empty() ? "the checkpoint" : escape_for_terminal(paths[i]));
+    text.append(i == 0 ? "" : ", ")
+        .append(paths[i].empty() ? "the checkpoint" : escape_for_terminal(paths[i]));
   if (shown < paths.size()) text += " and " + grouped(paths.size() - shown) + " more";
   return text;
 }
@@ -60,7 +65,7 @@ std::string change_line(const ChangeGroup& group, const TextStyle& style) {
   std::string text = is_remark(group.code) ? "  remark: " : "  ";
   if (group.paths.size() > 1 || !group.paths.front().empty()) text += listed(group.paths, style.all) + ": ";
   text += escape_for_terminal(group.what);
-  return text + " " + painted("[" + code_name(group.code) + "]", "2", style.color) + "\n";
+  return text + " " + code_tag(group.code, style) + "\n";
 }
 
 std::string change_lines(const FileReport& file, const TextStyle& style) {
@@ -107,7 +112,7 @@ std::string one_line(const FileReport& file, const TextStyle& style) {
   text += escape_for_terminal(file.source);
   if (file.error) {
     text += ": " + escape_for_terminal(file.error->summary());
-    return text + " " + painted("[" + code_name(file.error->code()) + "]", "2", style.color) + "\n";
+    return text + " " + code_tag(file.error->code(), style) + "\n";
   }
   text += " → " + escape_for_terminal(file.destination) + "  " + sizes(file.bytes_before, file.bytes_after);
   return text + "  " + counted(count_changes(file), "change") + "\n";

@@ -157,13 +157,4 @@ class InspectionJson final : public InspectionReport {
   const Inspection* file_ = nullptr;
 };
 
-// Tensors that look at one storage: for each storage, how many tensors of the tree do, and the path of the
-// first.
-struct Sharing {
-  std::vector<std::uint32_t> counts;
-  std::vector<std::string> first;    // by storage; empty unless asked for
-  std::uint64_t shared_tensors = 0;  // that are not alone on their storage
-};
-Sharing find_sharing(const Checkpoint& checkpoint, bool with_paths);
-
 }  // namespace ferry::report

@@ -164,7 +164,7 @@ void write_numbers(JsonWriter& json, std::string_view name, std::span<const std:
 void InspectionJson::contents() {
   const Checkpoint& checkpoint = *file_->checkpoint;
   const Tree tree(checkpoint);
-  const Sharing sharing = find_sharing(checkpoint, false);
+  const Sharing& sharing = tree.sharing();
   std::uint64_t bytes = 0;
   for (const Storage& storage : checkpoint.storages) bytes += storage.bytes.size;
   json_.key("contents");

@@ -43,19 +43,6 @@ std::string yes(bool is) { return is ? "yes" : ""; }
 
 }  // namespace
 
-Sharing find_sharing(const Checkpoint& checkpoint, bool with_paths) {
-  Sharing sharing;
-  sharing.counts.resize(checkpoint.storages.size());
-  if (with_paths) sharing.first.resize(checkpoint.storages.size());
-  each_tensor(checkpoint, [&](const std::string& path, const Tensor& tensor) {
-    if (tensor.storage == kNoStorage) return;
-    if (with_paths && sharing.counts[tensor.storage] == 0) sharing.first[tensor.storage] = path;
-    ++sharing.counts[tensor.storage];
-  });
-  for (const std::uint32_t count : sharing.counts) sharing.shared_tensors += count > 1 ? count : 0;
-  return sharing;
-}
-
 // A label and text beside it, folded at spaces where the terminal ends.
 void InspectionText::line(std::string_view label, std::string_view text) {
   const std::size_t room = style_.width > kLabel + 24 ? style_.width - kLabel - 2 : 0;
@@ -118,7 +105,7 @@ void InspectionText::contents() {
   const Tree tree(checkpoint);
   const TreeRow root = tree.root();
   line("holds", root.type + "  " + root.text);
-  const Sharing sharing = find_sharing(checkpoint, false);
+  const Sharing& sharing = tree.sharing();
   std::uint64_t bytes = 0;
   for (const Storage& storage : checkpoint.storages) bytes += storage.bytes.size;
   if (!checkpoint.storages.empty())
@@ -258,7 +245,8 @@ void InspectionText::statistics(std::span<const StatisticsFacts> facts) {
 
 void InspectionText::check(const CheckFacts& facts) {
   section("check");
-  const std::string read = grouped(facts.records) + (facts.records == 1 ? " record, " : " records, ") + iec_size(facts.bytes) + " read";
+  const std::string read = grouped(facts.records) + (facts.records == 1 ? " record, " : " records, ") +
+                           iec_size(facts.bytes) + " read";
   if (!facts.checksums)
     line("", read +
                  "; sizes and places fit, but the format has no checksums: a flipped bit in a weight cannot "

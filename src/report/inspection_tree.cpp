@@ -273,6 +273,19 @@ std::string preview(const ValueGraph& graph, NodeId node, std::size_t length_max
   return std::move(writer.out);
 }
 
+Sharing find_sharing(const Checkpoint& checkpoint, bool with_paths) {
+  Sharing sharing;
+  sharing.counts.resize(checkpoint.storages.size());
+  if (with_paths) sharing.first.resize(checkpoint.storages.size());
+  each_tensor(checkpoint, [&](const std::string& path, const Tensor& tensor) {
+    if (tensor.storage == kNoStorage) return;
+    if (with_paths && sharing.counts[tensor.storage] == 0) sharing.first[tensor.storage] = path;
+    ++sharing.counts[tensor.storage];
+  });
+  for (const std::uint32_t count : sharing.counts) sharing.shared_tensors += count > 1 ? count : 0;
+  return sharing;
+}
+
 // --- the tree
 
 namespace {
@@ -284,10 +297,19 @@ std::string count_text(const ValueGraph& graph, NodeId node) {
 
 }  // namespace
 
-std::string Tree::describe(NodeId node) const {
+std::string Tree::describe_tensor(const Item& item) const {
+  const Tensor& tensor = checkpoint_.tensors[checkpoint_.values.index(item.node)];
+  std::string text = tensor_text(checkpoint_, tensor);
+  if (tensor.storage == kNoStorage || sharing_.counts[tensor.storage] < 2) return text;
+  const std::string& first = sharing_.first[tensor.storage];
+  return text + (first == item.path ? ", shared" : ", shares " + quote(first, 60));
+}
+
+std::string Tree::describe(const Item& item) const {
+  const NodeId node = item.node;
   const ValueGraph& graph = checkpoint_.values;
   const Kind kind = graph.kind(node);
-  if (kind == Kind::tensor) return tensor_text(checkpoint_, checkpoint_.tensors[graph.index(node)]);
+  if (kind == Kind::tensor) return describe_tensor(item);
   if (kind == Kind::storage) {
     const Storage& storage = checkpoint_.storages[graph.index(node)];
     return std::string(storage.untyped ? "untyped" : info(storage.dtype).name) + ", " +
@@ -315,7 +337,7 @@ TreeRow Tree::row(const Item& item, std::size_t depth) const {
   row.totals = item.totals;
   row.leaf = !item.module && !holds_items(checkpoint_.values.kind(item.node));
   if (!item.module) row.type = type_text(checkpoint_, item.node);
-  row.text = item.module ? totals_text(item.totals) : describe(item.node);
+  row.text = item.module ? totals_text(item.totals) : describe(item);
   return row;
 }
 

@@ -37,6 +37,15 @@ class TotalsIndex {
   std::unordered_map<NodeId, Totals> containers_;
 };
 
+// Tensors that look at one storage: for each storage, how many tensors of the tree do, and the path of the
+// first.
+struct Sharing {
+  std::vector<std::uint32_t> counts;
+  std::vector<std::string> first;    // by storage; empty unless asked for
+  std::uint64_t shared_tensors = 0;  // that are not alone on their storage
+};
+Sharing find_sharing(const Checkpoint& checkpoint, bool with_paths);
+
 struct TreeRow {
   std::size_t depth = 0;
   std::string name;  // "epoch"; "layer1." for a module; as written, not escaped
@@ -49,8 +58,10 @@ struct TreeRow {
 
 class Tree {
  public:
-  explicit Tree(const Checkpoint& checkpoint) : checkpoint_(checkpoint), totals_(checkpoint) {}
+  explicit Tree(const Checkpoint& checkpoint)
+      : checkpoint_(checkpoint), totals_(checkpoint), sharing_(find_sharing(checkpoint, true)) {}
 
+  const Sharing& sharing() const { return sharing_; }
   Totals totals() const { return totals_.of(checkpoint_.values.root()); }
 
   // The first levels, in at most about `rows` rows; what is left out is counted in rows named "…".
@@ -79,10 +90,12 @@ class Tree {
   bool is_opened(const Item& item, std::size_t depth) const;
   Item root_item() const;
   TreeRow row(const Item& item, std::size_t depth) const;
-  std::string describe(NodeId node) const;
+  std::string describe(const Item& item) const;
+  std::string describe_tensor(const Item& item) const;
 
   const Checkpoint& checkpoint_;
   TotalsIndex totals_;
+  Sharing sharing_;
 };
 
 // "float32 [64, 3, 7, 7], 36.8 KiB, parameter", safe to print.

@@ -160,25 +160,28 @@ void JsonWriter::value(std::string_view text) {
 void JsonWriter::value(bool truth) { number(truth ? "true" : "false"); }
 void JsonWriter::null() { number("null"); }
 
-void JsonWriter::value(double number_) {
-  if (std::isfinite(number_)) {
+void JsonWriter::value(double real) {
+  if (std::isfinite(real)) {
     before_value();
-    append_number(held_, number_);
+    const std::size_t begin = held_.size();
+    append_number(held_, real);
+    // A whole number keeps its point: readers that know integers and reals take it for a real.
+    if (held_.find_first_of(".e", begin) == std::string::npos) held_ += ".0";
   } else if (non_finite_ == NonFinite::null) {
     null();
   } else {
-    value(std::isnan(number_) ? "NaN" : number_ > 0 ? "Infinity" : "-Infinity");
+    value(std::isnan(real) ? "NaN" : real > 0 ? "Infinity" : "-Infinity");
   }
 }
 
-void JsonWriter::integer(std::int64_t number_) {
+void JsonWriter::integer(std::int64_t whole) {
   before_value();
-  append_number(held_, number_);
+  append_number(held_, whole);
 }
 
-void JsonWriter::natural(std::uint64_t number_) {
+void JsonWriter::natural(std::uint64_t whole) {
   before_value();
-  append_number(held_, number_);
+  append_number(held_, whole);
 }
 
 void JsonWriter::number(std::string_view digits) {

@@ -11,12 +11,12 @@ ln -s . runs/self
 
 expect 0 convert runs -o out
 stdout_is <<'END'
-converted  runs/a/model.pth → out/a/model.pth  2.1 KiB → 3.8 KiB  0 changes
-converted  runs/a/deep/best.pth.tar → out/a/deep/best.pth.tar  14.8 KiB → 23.5 KiB  5 changes
+converted  runs/a/model.pth → out/a/model.pth  2.1 KiB → SIZE  0 changes
+converted  runs/a/deep/best.pth.tar → out/a/deep/best.pth.tar  14.8 KiB → SIZE  5 changes
 skipped    runs/b/login.bin: this is a web page [TF102]
-converted  runs/b/model.pth → out/b/model.pth  3.6 KiB → 3.8 KiB  0 changes
+converted  runs/b/model.pth → out/b/model.pth  3.6 KiB → SIZE  0 changes
 4 files
-  converted        3   20.5 KiB → 31.2 KiB
+  converted        3   20.5 KiB → SIZE
   skipped          1   no checkpoints
 END
 no_errors

@@ -5,7 +5,7 @@ cp "$fixtures/1.4.0/dp_module_prefix.pth" in.pth
 expect 0 convert in.pth -o out.pth
 stdout_is <<'END'
 in.pth → out.pth
-  legacy stream, 2.1 KiB → torch zip, 3.7 KiB; 9 tensors; verified
+  legacy stream, 2.1 KiB → torch zip, SIZE; 9 tensors; verified
   state_dict: module. stripped from 9 keys [TF501]
   remark: a legacy stream carries no checksums: a flipped bit in a weight cannot be seen [TF601]
   remark: state_dict: a model with one child named 'module' looks the same as a wrapped one; --keep-prefix keeps the prefix [TF603]
@@ -43,7 +43,7 @@ expect 0 convert in.pth -o again.pth --json -j 7
 cmp out.pth again.pth
 sed 's/again.pth/out.pth/' ../stdout >../second
 expect 0 convert in.pth -o out.pth --force --json -j 1
-stdout_is <../second
+cmp ../stdout ../second
 
 # JSON also tells of what failed.
 expect 3 convert "$fixtures/hand-made/gadget_called.pth" -o bad.pth --json

@@ -8,7 +8,7 @@ expect 2 convert in.pth -o none.pth --select no.such.part
 stderr_has '[TF409]'
 [ ! -e none.pth ]
 
-expect 0 convert in.pth -o renamed.pth --rename '^cnn_(.*)=rgb_$1'
+expect 0 convert in.pth -o renamed.pth --rename 'cnn_(.*)=rgb_$1'
 stdout_has '[TF514]'
 expect 0 convert in.pth -o fewer.pth --exclude 'optimizer*' --exclude '*.bias'
 stdout_has '[TF515]'

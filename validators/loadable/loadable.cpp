@@ -114,6 +114,8 @@ std::string_view obstacle_name(Obstacle obstacle) {
       return "global";
     case Obstacle::instruction:
       return "instruction";
+    case Obstacle::text:
+      return "text";
     case Obstacle::container:
       return "container";
     case Obstacle::storage:

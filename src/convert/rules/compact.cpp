@@ -10,6 +10,7 @@
 #include "src/convert/rules/apply.h"
 #include "src/convert/wording.h"
 #include "src/core/checked.h"
+#include "src/core/paths.h"
 #include "src/core/text.h"
 
 namespace ferry::convert {
@@ -55,28 +56,17 @@ class Compactor {
 
   void find_uses() {
     const ValueGraph& graph = checkpoint_.values;
-    std::vector<bool> seen(graph.node_count()), met(checkpoint_.tensors.size());
-    std::vector<NodeId> stack{graph.root()}, parts;
-    seen[graph.root()] = true;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
+    std::vector<bool> met(checkpoint_.tensors.size());
+    const auto look_at = [&](NodeId id) {
       if (graph.kind(id) == Kind::storage) uses_[graph.index(id)].whole = true;
-      if (graph.kind(id) == Kind::tensor && !met[graph.index(id)]) {
-        met[graph.index(id)] = true;
-        add_view(graph.index(id));
-      }
-      if (!graph.is_container(id)) continue;
-      parts.clear();
-      graph.children(id, parts);
-      for (const NodeId part : parts) {
-        const Kind kind = graph.kind(part);
-        const bool matters = kind == Kind::tensor || kind == Kind::storage || graph.is_container(part);
-        if (!matters || seen[part]) continue;
-        seen[part] = true;
-        stack.push_back(part);
-      }
-    }
+      if (graph.kind(id) != Kind::tensor || met[graph.index(id)]) return;
+      met[graph.index(id)] = true;
+      add_view(graph.index(id));
+    };
+    look_at(graph.root());
+    const Paths paths(graph, Reach::containers);
+    for (const Paths::Visit& visit : paths.visits())
+      for (const NodeId item : graph.items(visit.node)) look_at(item);
   }
 
   void add_view(std::uint32_t index) {

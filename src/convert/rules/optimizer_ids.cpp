@@ -94,6 +94,7 @@ class Renumberer {
 void number_parameters(Checkpoint& checkpoint, const RuleOptions&, ChangeLog& log) {
   const auto optimizers = find_optimizers(checkpoint.values);
   std::vector<Numbering> numberings;  // all of them before the first edit, as optimizers may share groups
+  numberings.reserve(optimizers.size());
   for (const Optimizer& optimizer : optimizers)
     numberings.push_back(number(checkpoint.values, optimizer.groups));
   Renumberer renumberer(checkpoint.values, log);

@@ -51,16 +51,14 @@ class Counters {
   };
 
   NodeId make_one(const SourcePtr& block, std::uint64_t offset) {
-    Storage storage;
+    Storage& storage = checkpoint_.storages.emplace_back();
     storage.key = "step";
     storage.dtype = DType::float32;
     storage.numel = 1;
     storage.bytes = {block, offset, 4, 4, Compression::stored, false, std::nullopt};
-    checkpoint_.storages.push_back(std::move(storage));
-    Tensor tensor;
+    Tensor& tensor = checkpoint_.tensors.emplace_back();
     tensor.storage = static_cast<std::uint32_t>(checkpoint_.storages.size() - 1);
     tensor.dims = checkpoint_.add_dims({}, {});
-    checkpoint_.tensors.push_back(tensor);
     return checkpoint_.values.make_indexed(Kind::tensor,
                                            static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   }

@@ -19,11 +19,12 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kPrefixes = {"module.", "_orig_mod.", "_fsdp_wrapped_module."};
 
-bool every_key_carries(const ValueGraph& graph, NodeId dict, std::string_view prefix) {
+// True when every key goes on with `next` behind the first `at` characters, and does not end with it.
+bool every_key_carries(const ValueGraph& graph, NodeId dict, std::size_t at, std::string_view next) {
   const auto pairs = graph.items(dict);
   for (std::size_t i = 0; i < pairs.size(); i += 2) {
     const std::string_view key = graph.text(pairs[i]);
-    if (!key.starts_with(prefix) || key.size() == prefix.size()) return false;
+    if (key.size() <= at + next.size() || key.compare(at, next.size(), next) != 0) return false;
   }
   return true;
 }
@@ -31,21 +32,19 @@ bool every_key_carries(const ValueGraph& graph, NodeId dict, std::string_view pr
 // All that every key carries, one wrapper after the other; "" where there is nothing or the dict is no
 // state_dict.
 std::string common_prefix(const ValueGraph& graph, NodeId dict) {
-  std::string prefix;
-  if (graph.kind(dict) != Kind::dict || graph.entry_count(dict) == 0) return prefix;
-  const std::string first(graph.text(graph.entry(dict, 0).key));
+  if (graph.kind(dict) != Kind::dict || graph.entry_count(dict) == 0) return {};
+  const std::string_view first = graph.text(graph.entry(dict, 0).key);
+  std::size_t length = 0;
   for (bool found = true; found;) {
     found = false;
     for (const std::string_view next : kPrefixes) {
       // The first key alone says no for most dicts.
-      if (!first.substr(prefix.size()).starts_with(next)) continue;
-      const std::string longer = prefix + std::string(next);
-      if (!every_key_carries(graph, dict, longer)) continue;
-      prefix = longer;
+      if (!first.substr(length).starts_with(next) || !every_key_carries(graph, dict, length, next)) continue;
+      length += next.size();
       found = true;
     }
   }
-  return prefix.empty() || !is_state_dict(graph, dict) ? std::string() : prefix;
+  return length == 0 || !is_state_dict(graph, dict) ? std::string() : std::string(first.substr(0, length));
 }
 
 // All keys lose the same characters, so no two of them can become equal.

@@ -89,8 +89,8 @@ class Renamer {
       const std::string before(graph_.text(key));
       const std::string after = renamed(before, patterns_);
       if (!names.insert(after).second)
-        throw Error(Code::key_collision, "two keys become " + quote(after))
-            .in(path.empty() ? "the root" : path);
+        throw Error(Code::key_collision,
+                    "two keys of " + (path.empty() ? "the root" : quote(path)) + " become " + quote(after));
       moves.add(before, after);
       count += before != after ? 1 : 0;
       pairs.insert(pairs.end(), {before == after ? key : graph_.make_text(after), value});
