@@ -94,6 +94,8 @@ def is_optimizer(node):
 def optimizer(node):
     """Ids become indices in the order of param_groups; counters become tensors; newer keys of the groups may be there."""
     fields, index = items_of(node), {}
+    # SparseAdam, known by groups with betas and no weight_decay, is the one optimizer whose step is an int in 2.13 as well.
+    counts_in_ints = any("betas" in items_of(g) and "weight_decay" not in items_of(g) for g in fields["param_groups"]["$list"])
     for group in fields["param_groups"]["$list"]:
         for parameter in items_of(group)["params"]["$list"]:
             index.setdefault(plain_key(parameter), len(index))
@@ -114,7 +116,7 @@ def optimizer(node):
     for key, value in fields["state"]["$dict"]:
         key = index.get(plain_key(key), plain_key(key))
         if "$dict" in value:
-            pairs = [[k, counter(text_of(k), v)] for k, v in value["$dict"]]
+            pairs = [[k, v if counts_in_ints else counter(text_of(k), v)] for k, v in value["$dict"]]
             if group_step.get(key) is not None and "step" not in items_of(value):
                 pairs.append(["step", {"$step": group_step[key]}])
             value = dict(value, **{"$dict": pairs, "more": True})
