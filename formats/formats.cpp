@@ -30,19 +30,30 @@ struct Signature {
 using namespace std::string_view_literals;
 
 constexpr auto kSignatures = std::to_array<Signature>({
-    {0, "version https://git-lfs"sv, Code::not_a_checkpoint, "this is a git-lfs pointer, not the file itself"},
+    {0, "version https://git-lfs"sv, Code::not_a_checkpoint,
+     "this is a git-lfs pointer, not the file itself"},
     {0, "GGUF"sv, Code::not_a_checkpoint, "this is a GGUF model"},
-    {0, "\x7f""ELF"sv, Code::not_a_checkpoint, "this is an ELF program"},
+    {0,
+     "\x7f"
+     "ELF"sv,
+     Code::not_a_checkpoint, "this is an ELF program"},
     {0, "\x1f\x8b"sv, Code::not_a_checkpoint, "this is gzip-compressed data"},
-    {0, "\xfd""7zXZ"sv, Code::not_a_checkpoint, "this is xz-compressed data"},
+    {0,
+     "\xfd"
+     "7zXZ"sv,
+     Code::not_a_checkpoint, "this is xz-compressed data"},
     {0, "BZh"sv, Code::not_a_checkpoint, "this is bzip2-compressed data"},
     {0, "7z\xbc\xaf\x27\x1c"sv, Code::not_a_checkpoint, "this is a 7z archive"},
     {0, "Rar!"sv, Code::not_a_checkpoint, "this is a RAR archive"},
     {0, "\x28\xb5\x2f\xfd"sv, Code::not_a_checkpoint, "this is zstd-compressed data"},
-    {0, "PYTORCH1"sv, Code::unsupported_container, "this is a PyTorch container of before 1.0, which nothing reads any more"},
-    {0, "\x89HDF\r\n\x1a\n"sv, Code::unsupported_container, "this is an HDF5 file, which this version does not read"},
-    {0, "\x93NUMPY"sv, Code::unsupported_container, "this is a numpy .npy file, which this version does not read"},
-    {257, "ustar"sv, Code::unsupported_container, "this is a tar archive (PyTorch ≤ 0.1.9), which this version does not read"},
+    {0, "PYTORCH1"sv, Code::unsupported_container,
+     "this is a PyTorch container of before 1.0, which nothing reads any more"},
+    {0, "\x89HDF\r\n\x1a\n"sv, Code::unsupported_container,
+     "this is an HDF5 file, which this version does not read"},
+    {0, "\x93NUMPY"sv, Code::unsupported_container,
+     "this is a numpy .npy file, which this version does not read"},
+    {257, "ustar"sv, Code::unsupported_container,
+     "this is a tar archive (PyTorch ≤ 0.1.9), which this version does not read"},
     {0, "<!DOCTYPE"sv, Code::not_a_checkpoint, "this is a web page"},
     {0, "<html"sv, Code::not_a_checkpoint, "this is a web page"},
     {0, "{"sv, Code::not_a_checkpoint, "this is JSON or other text"},
@@ -51,7 +62,9 @@ constexpr auto kSignatures = std::to_array<Signature>({
 const Signature* find_signature(const ByteSource& source) {
   const std::string head = head_of(source, 512);
   for (const Signature& row : kSignatures)
-    if (head.size() >= row.offset + row.magic.size() && std::string_view(head).substr(row.offset).starts_with(row.magic)) return &row;
+    if (head.size() >= row.offset + row.magic.size() &&
+        std::string_view(head).substr(row.offset).starts_with(row.magic))
+      return &row;
   return nullptr;
 }
 
@@ -62,7 +75,8 @@ Probe probe_other(const ByteSource& source) {
   const std::string head = head_of(source, 512);
   if (head.size() > 8 && load_le<std::uint64_t>(as_bytes(head).data()) < source.size() && head[8] == '{')
     return {true, "it is a safetensors file"};
-  if (std::all_of(head.begin(), head.end(), [](char c) { return c == '\0'; })) return {true, "it begins with zeros only"};
+  if (std::all_of(head.begin(), head.end(), [](char c) { return c == '\0'; }))
+    return {true, "it begins with zeros only"};
   return {false, "no known signature"};
 }
 
@@ -71,7 +85,8 @@ std::string lfs_size(const std::string& head) {
   const std::size_t at = head.find("\nsize ");
   if (at == std::string::npos) return "";
   std::uint64_t size = 0;
-  for (std::size_t i = at + 6; i < head.size() && std::isdigit(static_cast<unsigned char>(head[i])) != 0 && size < (1ull << 60); ++i)
+  for (std::size_t i = at + 6;
+       i < head.size() && std::isdigit(static_cast<unsigned char>(head[i])) != 0 && size < (1ull << 60); ++i)
     size = size * 10 + static_cast<std::uint64_t>(head[i] - '0');
   return "; the file itself has " + grouped(size) + " bytes";
 }
@@ -103,8 +118,10 @@ Probe probe_legacy(const ByteSource& source) {
 
 Probe probe_pickle(const ByteSource& source) {
   const std::string head = head_of(source, 2);
-  if (head.size() == 2 && head[0] == '\x80' && head[1] >= 0 && head[1] <= 5) return {true, "it starts with a pickle protocol mark"};
-  const bool text = !head.empty() && std::string_view("(cIL]}VSFNd)l").find(head[0]) != std::string_view::npos;
+  if (head.size() == 2 && head[0] == '\x80' && head[1] >= 0 && head[1] <= 5)
+    return {true, "it starts with a pickle protocol mark"};
+  const bool text =
+      !head.empty() && std::string_view("(cIL]}VSFNd)l").find(head[0]) != std::string_view::npos;
   return {text, text ? "it starts like a pickle of protocol 0" : "it does not start like a pickle"};
 }
 
@@ -112,7 +129,8 @@ Probe probe_pickle(const ByteSource& source) {
 Checkpoint open_pickle(SourcePtr source, const Limits& limits) {
   GlobalLog globals;
   torch::decode_program_at(*source, 0, limits, globals);
-  throw Error(Code::unsupported_container, "this is a plain pickle without torch's container, which this version does not read");
+  throw Error(Code::unsupported_container,
+              "this is a plain pickle without torch's container, which this version does not read");
 }
 
 constexpr auto kFormats = std::to_array<Format>({

@@ -23,8 +23,9 @@ struct Format {
 
 std::span<const Format> formats();
 
-// The first format that matches opens the file.  Throws Code::unsafe_global (refused), Code::unknown_format with every
-// probe's reason, Code::not_a_checkpoint with the name of what the file is, and whatever the reader throws.
+// The first format that matches opens the file.  Throws Code::unsafe_global (refused), Code::unknown_format
+// with every probe's reason, Code::not_a_checkpoint with the name of what the file is, and whatever the
+// reader throws.
 Checkpoint open_checkpoint(SourcePtr source, const Limits& limits);
 
 }  // namespace ferry

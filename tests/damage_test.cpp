@@ -28,16 +28,25 @@ std::optional<std::string> content_or_rejection(std::vector<std::byte> bytes) {
 
 void expect_every_prefix_rejected(const std::vector<std::byte>& whole) {
   for (std::size_t size = 0; size < whole.size(); ++size)
-    EXPECT_FALSE(content_or_rejection({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)})) << "a prefix of " << size << " bytes";
+    EXPECT_FALSE(content_or_rejection({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}))
+        << "a prefix of " << size << " bytes";
 }
 
-TEST(Damage, EveryPrefixOfAZipIsRejected) { expect_every_prefix_rejected(read_file(fixture("1.12.1/bare_tensor.pt"))); }
+TEST(Damage, EveryPrefixOfAZipIsRejected) {
+  expect_every_prefix_rejected(read_file(fixture("1.12.1/bare_tensor.pt")));
+}
 
-TEST(Damage, EveryPrefixOfAnOptInZipOf14IsRejected) { expect_every_prefix_rejected(read_file(fixture("1.4.0/form_zip_proto2.pth"))); }
+TEST(Damage, EveryPrefixOfAnOptInZipOf14IsRejected) {
+  expect_every_prefix_rejected(read_file(fixture("1.4.0/form_zip_proto2.pth")));
+}
 
-TEST(Damage, EveryPrefixOfALegacyStreamIsRejected) { expect_every_prefix_rejected(read_file(fixture("1.4.0/bare_tensor.pt"))); }
+TEST(Damage, EveryPrefixOfALegacyStreamIsRejected) {
+  expect_every_prefix_rejected(read_file(fixture("1.4.0/bare_tensor.pt")));
+}
 
-TEST(Damage, EveryPrefixOfAStreamOfPython2IsRejected) { expect_every_prefix_rejected(read_file(fixture("1.4.0-py27/argparse_namespace.pth"))); }
+TEST(Damage, EveryPrefixOfAStreamOfPython2IsRejected) {
+  expect_every_prefix_rejected(read_file(fixture("1.4.0-py27/argparse_namespace.pth")));
+}
 
 TEST(Damage, EveryFlippedBitOfAZipIsRejectedOrChangesNothing) {
   const std::vector<std::byte> whole = read_file(fixture("1.12.1/bare_tensor.pt"));
@@ -56,16 +65,19 @@ TEST(Damage, EveryFlippedBitOfADeflatedZipIsRejectedOrChangesNothing) {
   const std::vector<std::byte> whole = read_file(fixture("hand-made/zip_deflated.pth"));
   const std::string content = content_of(open_bytes(whole));
   for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit)
-    EXPECT_EQ(content_or_rejection(with_bit_flipped(whole, bit)).value_or(content), content) << "byte " << bit / 8;
+    EXPECT_EQ(content_or_rejection(with_bit_flipped(whole, bit)).value_or(content), content)
+        << "byte " << bit / 8;
 }
 
-// A legacy stream has no checksums: a flipped bit in a weight, a key or a number gives another legal file.  What can be
-// promised is that nothing worse happens, that structure is never believed beyond the file, and that the reader says so.
+// A legacy stream has no checksums: a flipped bit in a weight, a key or a number gives another legal file.
+// What can be promised is that nothing worse happens, that structure is never believed beyond the file, and
+// that the reader says so.
 TEST(Damage, AFlippedBitOfALegacyStreamIsRejectedOrSaidToBeUnseen) {
   const std::vector<std::byte> whole = read_file(fixture("1.4.0/bare_tensor.pt"));
   const Checkpoint checkpoint = open_bytes(whole);
   const std::string content = content_of(checkpoint);
-  const bool said = std::any_of(checkpoint.notes.begin(), checkpoint.notes.end(), [](const Note& note) { return note.code == Code::no_checksums; });
+  const bool said = std::any_of(checkpoint.notes.begin(), checkpoint.notes.end(),
+                                [](const Note& note) { return note.code == Code::no_checksums; });
   EXPECT_TRUE(said);
   std::size_t rejected = 0;
   for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {

@@ -18,7 +18,8 @@ using pickle::Decoded;
 Decoded run(const std::string& program) {
   const Bytes bytes = as_bytes(program);
   GlobalLog globals;
-  return pickle::decode(std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end()), 0, globals);
+  return pickle::decode(std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end()), 0,
+                        globals);
 }
 
 // The code that a program fails with; 0 when it runs.
@@ -89,12 +90,16 @@ TEST(Pickle, SharedValuesStaySharedAndCyclesAreLegal) {
   const Decoded shared = run("]q\x00h\x00h\x00\x86."s);
   const auto items = shared.graph.items(shared.graph.root());
   EXPECT_EQ(items[0], items[1]);
-  const Decoded cycle = run("]q\x00h\x00""a."s);
+  const Decoded cycle =
+      run("]q\x00h\x00"
+          "a."s);
   EXPECT_EQ(cycle.graph.items(cycle.graph.root())[0], cycle.graph.root());
 }
 
 TEST(Pickle, LaterValueOfARepeatedKeyWinsInTheFirstPlace) {
-  const Decoded decoded = run("}(K\x01K\x0a""K\x02K\x14\x88K\x1eu."s);  // {1: 10, 2: 20, True: 30}
+  const Decoded decoded =
+      run("}(K\x01K\x0a"
+          "K\x02K\x14\x88K\x1eu."s);  // {1: 10, 2: 20, True: 30}
   ASSERT_EQ(decoded.graph.entry_count(decoded.graph.root()), 2u);
   EXPECT_EQ(decoded.graph.integer(decoded.graph.entry(decoded.graph.root(), 0).value), 30);
 }
@@ -108,7 +113,9 @@ TEST(Pickle, NothingIsCalled) {
 TEST(Pickle, NamesAreKnownWhenTheProgramBreaksLater) {
   GlobalLog globals;
   const Bytes bytes = as_bytes("cos\nsystem\n(U\x02lstR\xff");
-  EXPECT_THROW(pickle::decode(std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end()), 0, globals), Error);
+  EXPECT_THROW(
+      pickle::decode(std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end()), 0, globals),
+      Error);
   ASSERT_EQ(globals.uses().size(), 1u);
   EXPECT_EQ(globals.uses()[0].dotted(), "os.system");
   EXPECT_TRUE(globals.uses()[0].called);
@@ -121,15 +128,17 @@ TEST(Pickle, RefusesMarkForgedByOtherValues) {
 }
 
 TEST(Pickle, RefusesWrongTargets) {
-  EXPECT_EQ(failure(")K\x01""a."s), kBadPickle);            // APPEND on a tuple
-  EXPECT_EQ(failure("]K\x01K\x02s."s), kBadPickle);         // SETITEM on a list
-  EXPECT_EQ(failure("K\x01)R."s), kBadPickle);              // REDUCE of an int
-  EXPECT_EQ(failure("}}b."), kBadPickle);                   // BUILD on a dict
-  EXPECT_EQ(failure("}]K\x01s."s), kBadPickle);             // a list as key
-  EXPECT_EQ(failure("\x80\x06N."s), kBadPickle);            // protocol 6
-  EXPECT_EQ(failure("\x82\x01."s), kBadPickle);             // an extension code
-  EXPECT_EQ(failure("h\x05."s), kBadPickle);                // an unset memo
-  EXPECT_EQ(failure("\x97."s), kBadPickle);                 // a buffer that is not there
+  EXPECT_EQ(failure(")K\x01"
+                    "a."s),
+            kBadPickle);                             // APPEND on a tuple
+  EXPECT_EQ(failure("]K\x01K\x02s."s), kBadPickle);  // SETITEM on a list
+  EXPECT_EQ(failure("K\x01)R."s), kBadPickle);       // REDUCE of an int
+  EXPECT_EQ(failure("}}b."), kBadPickle);            // BUILD on a dict
+  EXPECT_EQ(failure("}]K\x01s."s), kBadPickle);      // a list as key
+  EXPECT_EQ(failure("\x80\x06N."s), kBadPickle);     // protocol 6
+  EXPECT_EQ(failure("\x82\x01."s), kBadPickle);      // an extension code
+  EXPECT_EQ(failure("h\x05."s), kBadPickle);         // an unset memo
+  EXPECT_EQ(failure("\x97."s), kBadPickle);          // a buffer that is not there
 }
 
 TEST(Pickle, LengthsAreComparedWithTheBytesLeftBeforeAnythingIsAllocated) {
@@ -140,9 +149,14 @@ TEST(Pickle, LengthsAreComparedWithTheBytesLeftBeforeAnythingIsAllocated) {
 }
 
 TEST(Pickle, EveryPrefixOfAProgramIsRejected) {
-  const std::string program = "\x80\x02}q\x00(X\x01\x00\x00\x00""aK\x01X\x01\x00\x00\x00""b]q\x01(K\x02G\x3f\xf0\x00\x00\x00\x00\x00\x00""eu."s;
+  const std::string program =
+      "\x80\x02}q\x00(X\x01\x00\x00\x00"
+      "aK\x01X\x01\x00\x00\x00"
+      "b]q\x01(K\x02G\x3f\xf0\x00\x00\x00\x00\x00\x00"
+      "eu."s;
   ASSERT_EQ(failure(program), 0);
-  for (std::size_t size = 0; size < program.size(); ++size) EXPECT_NE(failure(program.substr(0, size)), 0) << size;
+  for (std::size_t size = 0; size < program.size(); ++size)
+    EXPECT_NE(failure(program.substr(0, size)), 0) << size;
 }
 
 TEST(Pickle, MillionNestedListsNeitherRecurseNorCrash) {
@@ -167,7 +181,19 @@ TEST(Pickle, WhatTheEmitterWritesReadsBack) {
   pickle::Emitter out;
   out.proto();
   out.op(pickle::Op::mark);
-  const std::vector<std::int64_t> numbers = {0, 255, 256, 65535, 65536, -1, -128, -129, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX, std::int64_t{1} << 40};
+  const std::vector<std::int64_t> numbers = {0,
+                                             255,
+                                             256,
+                                             65535,
+                                             65536,
+                                             -1,
+                                             -128,
+                                             -129,
+                                             INT32_MIN,
+                                             INT32_MAX,
+                                             INT64_MIN,
+                                             INT64_MAX,
+                                             std::int64_t{1} << 40};
   for (const std::int64_t number : numbers) out.integer(number);
   out.op(pickle::Op::tuple);
   out.op(pickle::Op::stop);
@@ -181,8 +207,11 @@ TEST(Pickle, WhatTheEmitterWritesReadsBack) {
 
 TEST(Pickle, DisassemblyHasOneLineAnInstruction) {
   std::vector<std::string> lines;
-  pickle::disassemble(as_bytes("\x80\x02""ccollections\nOrderedDict\n)R."s), [&](std::string_view line) { lines.emplace_back(line); });
-  const std::vector<std::string> expected = {"       0: PROTO           2", "       2: GLOBAL          'collections OrderedDict'",
+  pickle::disassemble(as_bytes("\x80\x02"
+                               "ccollections\nOrderedDict\n)R."s),
+                      [&](std::string_view line) { lines.emplace_back(line); });
+  const std::vector<std::string> expected = {"       0: PROTO           2",
+                                             "       2: GLOBAL          'collections OrderedDict'",
                                              "      27: EMPTY_TUPLE", "      28: REDUCE", "      29: STOP"};
   EXPECT_EQ(lines, expected);
 }

@@ -116,7 +116,8 @@ FileReport stopped(Outcome outcome, Code code) {
 
 TEST(ConversionReport, TheWorstFileDecides) {
   ConversionReport report;
-  EXPECT_EQ(exit_code(report), 0);
+  report.files = {stopped(Outcome::skipped, Code::not_a_checkpoint)};
+  EXPECT_EQ(exit_code(report), 2);
   report.files = {converted("a.pt"), stopped(Outcome::skipped, Code::not_a_checkpoint)};
   EXPECT_EQ(exit_code(report), 0);
   report.files.push_back(stopped(Outcome::failed, Code::truncated));

@@ -15,13 +15,14 @@
 namespace ferry::pickle {
 namespace {
 
-// The memo: a vector where indices are dense, as every real pickler writes them, and a map for the rest, so that an index
-// of 2^32 − 1 costs one entry.
+// The memo: a vector where indices are dense, as every real pickler writes them, and a map for the rest, so
+// that an index of 2^32 − 1 costs one entry.
 class Memo {
  public:
   void put(std::uint64_t index, NodeId value) {
     if (index < used_ + 1024) {
-      if (index >= dense_.size()) dense_.resize(std::max<std::size_t>(static_cast<std::size_t>(index) + 1, 2 * used_), kNoNode);
+      if (index >= dense_.size())
+        dense_.resize(std::max<std::size_t>(static_cast<std::size_t>(index) + 1, 2 * used_), kNoNode);
       used_ = std::max(used_, static_cast<std::size_t>(index) + 1);
       count_ += dense_[static_cast<std::size_t>(index)] == kNoNode ? 1u : 0u;
       dense_[static_cast<std::size_t>(index)] = value;
@@ -47,7 +48,8 @@ class Memo {
 
 class Machine {
  public:
-  Machine(Program program, GlobalLog& globals) : program_(std::move(program)), bytes_(*program_), globals_(globals) {
+  Machine(Program program, GlobalLog& globals)
+      : program_(std::move(program)), bytes_(*program_), globals_(globals) {
     decoded_.graph.set_program(program_);
   }
 
@@ -69,10 +71,14 @@ class Machine {
 
  private:
   ValueGraph& graph() { return decoded_.graph; }
-  std::uint32_t at() const { return static_cast<std::uint32_t>(std::min<std::size_t>(current_.at, 0xffffffff)); }
+  std::uint32_t at() const {
+    return static_cast<std::uint32_t>(std::min<std::size_t>(current_.at, 0xffffffff));
+  }
   std::string name() const { return std::string(current_.opcode->name); }
 
-  [[noreturn]] void fail(const std::string& what) const { throw Error(Code::bad_pickle, what).at(current_.at); }
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(Code::bad_pickle, what).at(current_.at);
+  }
 
   // --- operands
 
@@ -97,7 +103,8 @@ class Machine {
   void push(NodeId id) { stack_.push_back(id); }
   std::size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   void need(std::size_t count) const {
-    if (stack_.size() - floor() < count) fail(name() + " needs " + std::to_string(count) + " values on the stack");
+    if (stack_.size() - floor() < count)
+      fail(name() + " needs " + std::to_string(count) + " values on the stack");
   }
   NodeId pop() {
     need(1);
@@ -121,7 +128,9 @@ class Machine {
 
   // --- values
 
-  void push_slice(Kind kind) { push(graph().make_slice(kind, current_.operand_begin, current_.operand_size, at())); }
+  void push_slice(Kind kind) {
+    push(graph().make_slice(kind, current_.operand_begin, current_.operand_size, at()));
+  }
 
   void push_text_slice() {
     if (!is_utf8(operand(), true)) fail(name() + " holds bytes that are no UTF-8");
@@ -183,27 +192,31 @@ class Machine {
 
   void append_to(NodeId target, std::span<const NodeId> items) {
     switch (graph().kind(target)) {
-      case Kind::list: return graph().append(target, items);
+      case Kind::list:
+        return graph().append(target, items);
       case Kind::call: {
         auto& list = graph().make_extras(target).list_items;
         list.insert(list.end(), items.begin(), items.end());
         return;
       }
-      default: fail(name() + " on a value that is no list");
+      default:
+        fail(name() + " on a value that is no list");
     }
   }
 
   void set_in(NodeId target, std::span<const NodeId> pairs) {
     if (pairs.size() % 2 != 0) fail(name() + " has a key without a value");
     switch (graph().kind(target)) {
-      case Kind::dict: return graph().append(target, pairs);
+      case Kind::dict:
+        return graph().append(target, pairs);
       case Kind::call: {
         auto& entries = graph().make_extras(target).dict_items;
         if (entries.empty()) keyed_.push_back(target);
         entries.insert(entries.end(), pairs.begin(), pairs.end());
         return;
       }
-      default: fail(name() + " on a value that is no dict");
+      default:
+        fail(name() + " on a value that is no dict");
     }
   }
 
@@ -255,7 +268,8 @@ class Machine {
   // Notes that the callee is called or instantiated; refuses what cannot be called at all.
   void note_call(NodeId callee, bool instantiated) {
     if (graph().kind(callee) == Kind::persistent) {
-      // ('module', class, file, source): the class of a module pickled by torch ≤ 1.5 comes as a persistent id.
+      // ('module', class, file, source): the class of a module pickled by torch ≤ 1.5 comes as a persistent
+      // id.
       const NodeId id = graph().items(callee)[0];
       if (graph().kind(id) == Kind::tuple && graph().items(id).size() > 1) callee = graph().items(id)[1];
     }
@@ -322,7 +336,8 @@ class Machine {
 
   void protocol() {
     decoded_.protocol = number<std::uint8_t>();
-    if (decoded_.protocol > kProtocolMax) fail("pickle protocol " + std::to_string(decoded_.protocol) + " does not exist");
+    if (decoded_.protocol > kProtocolMax)
+      fail("pickle protocol " + std::to_string(decoded_.protocol) + " does not exist");
   }
 
   void pop_one() {
@@ -334,50 +349,116 @@ class Machine {
   }
 
   void frame() const {
-    if (number<std::uint64_t>() > bytes_.size() - current_.next) throw Error(Code::truncated, "FRAME reaches beyond the pickle").at(current_.at);
+    if (number<std::uint64_t>() > bytes_.size() - current_.next)
+      throw Error(Code::truncated, "FRAME reaches beyond the pickle").at(current_.at);
   }
 
   void step() {
     switch (current_.opcode->op) {
-      case Op::mark: marks_.push_back(stack_.size()); break;
-      case Op::stop: break;
-      case Op::pop: pop_one(); break;
-      case Op::pop_mark: pop_to_mark(); break;
-      case Op::dup: push(top()); break;
-      case Op::none: push(graph().make_none()); break;
-      case Op::new_true: push(graph().make_boolean(true)); break;
-      case Op::new_false: push(graph().make_boolean(false)); break;
-      case Op::int4: push(graph().make_integer(static_cast<std::int32_t>(number<std::uint32_t>()), at())); break;
-      case Op::uint1: push(graph().make_integer(number<std::uint8_t>(), at())); break;
-      case Op::uint2: push(graph().make_integer(number<std::uint16_t>(), at())); break;
-      case Op::integer_text: integer_line(); break;
-      case Op::long_text: long_line(); break;
+      case Op::mark:
+        marks_.push_back(stack_.size());
+        break;
+      case Op::stop:
+        break;
+      case Op::pop:
+        pop_one();
+        break;
+      case Op::pop_mark:
+        pop_to_mark();
+        break;
+      case Op::dup:
+        push(top());
+        break;
+      case Op::none:
+        push(graph().make_none());
+        break;
+      case Op::new_true:
+        push(graph().make_boolean(true));
+        break;
+      case Op::new_false:
+        push(graph().make_boolean(false));
+        break;
+      case Op::int4:
+        push(graph().make_integer(static_cast<std::int32_t>(number<std::uint32_t>()), at()));
+        break;
+      case Op::uint1:
+        push(graph().make_integer(number<std::uint8_t>(), at()));
+        break;
+      case Op::uint2:
+        push(graph().make_integer(number<std::uint16_t>(), at()));
+        break;
+      case Op::integer_text:
+        integer_line();
+        break;
+      case Op::long_text:
+        long_line();
+        break;
       case Op::long1:
-      case Op::long4: push(graph().make_big_integer(as_bytes(operand()), at())); break;
-      case Op::real_text: real_line(); break;
-      case Op::real: big_endian_real(); break;
-      case Op::string_text: string_line(); break;
+      case Op::long4:
+        push(graph().make_big_integer(as_bytes(operand()), at()));
+        break;
+      case Op::real_text:
+        real_line();
+        break;
+      case Op::real:
+        big_endian_real();
+        break;
+      case Op::string_text:
+        string_line();
+        break;
       case Op::string4:
-      case Op::string1: push_slice(Kind::byte_string); break;
+      case Op::string1:
+        push_slice(Kind::byte_string);
+        break;
       case Op::bytes1:
       case Op::bytes4:
-      case Op::bytes8: push_slice(Kind::bytes); break;
-      case Op::bytearray8: push_slice(Kind::byte_array); break;
-      case Op::unicode_text: unicode_line(); break;
+      case Op::bytes8:
+        push_slice(Kind::bytes);
+        break;
+      case Op::bytearray8:
+        push_slice(Kind::byte_array);
+        break;
+      case Op::unicode_text:
+        unicode_line();
+        break;
       case Op::unicode1:
       case Op::unicode4:
-      case Op::unicode8: push_text_slice(); break;
-      case Op::empty_tuple: push(graph().make_tuple({}, at())); break;
-      case Op::tuple1: push_tuple(1); break;
-      case Op::tuple2: push_tuple(2); break;
-      case Op::tuple3: push_tuple(3); break;
-      case Op::tuple: push(graph().make_tuple(pop_to_mark(), at())); break;
-      case Op::empty_list: push(graph().make_list({}, at())); break;
-      case Op::list: push(graph().make_list(pop_to_mark(), at())); break;
-      case Op::empty_dict: push_dict_of({}); break;
-      case Op::dict: push_dict_of(pop_to_mark()); break;
-      case Op::empty_set: push_set(false, {}); break;
-      case Op::frozenset: push_set(true, pop_to_mark()); break;
+      case Op::unicode8:
+        push_text_slice();
+        break;
+      case Op::empty_tuple:
+        push(graph().make_tuple({}, at()));
+        break;
+      case Op::tuple1:
+        push_tuple(1);
+        break;
+      case Op::tuple2:
+        push_tuple(2);
+        break;
+      case Op::tuple3:
+        push_tuple(3);
+        break;
+      case Op::tuple:
+        push(graph().make_tuple(pop_to_mark(), at()));
+        break;
+      case Op::empty_list:
+        push(graph().make_list({}, at()));
+        break;
+      case Op::list:
+        push(graph().make_list(pop_to_mark(), at()));
+        break;
+      case Op::empty_dict:
+        push_dict_of({});
+        break;
+      case Op::dict:
+        push_dict_of(pop_to_mark());
+        break;
+      case Op::empty_set:
+        push_set(false, {});
+        break;
+      case Op::frozenset:
+        push_set(true, pop_to_mark());
+        break;
       case Op::append: {
         const NodeId item = pop();
         append_to(top(), {&item, 1});
@@ -399,34 +480,74 @@ class Machine {
         set_in(top(), pairs);
         break;
       }
-      case Op::additems: add_items(); break;
-      case Op::global: push_global_lines(); break;
-      case Op::stack_global: stack_global(); break;
-      case Op::reduce: call(CallForm::reduce); break;
-      case Op::newobj: call(CallForm::newobj); break;
-      case Op::newobj_ex: newobj_ex(); break;
-      case Op::inst: inst(); break;
-      case Op::obj: obj(); break;
-      case Op::build: build(); break;
-      case Op::persistent: push(graph().make_persistent(pop(), at())); break;
+      case Op::additems:
+        add_items();
+        break;
+      case Op::global:
+        push_global_lines();
+        break;
+      case Op::stack_global:
+        stack_global();
+        break;
+      case Op::reduce:
+        call(CallForm::reduce);
+        break;
+      case Op::newobj:
+        call(CallForm::newobj);
+        break;
+      case Op::newobj_ex:
+        newobj_ex();
+        break;
+      case Op::inst:
+        inst();
+        break;
+      case Op::obj:
+        obj();
+        break;
+      case Op::build:
+        build();
+        break;
+      case Op::persistent:
+        push(graph().make_persistent(pop(), at()));
+        break;
       case Op::persistent_text:
         push_text_slice();
         push(graph().make_persistent(pop(), at()));
         break;
-      case Op::put_text: put(index_text()); break;
-      case Op::put1: put(number<std::uint8_t>()); break;
-      case Op::put4: put(number<std::uint32_t>()); break;
-      case Op::memoize: put(memo_.size()); break;
-      case Op::get_text: get(index_text()); break;
-      case Op::get1: get(number<std::uint8_t>()); break;
-      case Op::get4: get(number<std::uint32_t>()); break;
-      case Op::proto: protocol(); break;
-      case Op::frame: frame(); break;
+      case Op::put_text:
+        put(index_text());
+        break;
+      case Op::put1:
+        put(number<std::uint8_t>());
+        break;
+      case Op::put4:
+        put(number<std::uint32_t>());
+        break;
+      case Op::memoize:
+        put(memo_.size());
+        break;
+      case Op::get_text:
+        get(index_text());
+        break;
+      case Op::get1:
+        get(number<std::uint8_t>());
+        break;
+      case Op::get4:
+        get(number<std::uint32_t>());
+        break;
+      case Op::proto:
+        protocol();
+        break;
+      case Op::frame:
+        frame();
+        break;
       case Op::ext1:
       case Op::ext2:
-      case Op::ext4: fail(name() + ": extension codes mean nothing outside the process that wrote them");
+      case Op::ext4:
+        fail(name() + ": extension codes mean nothing outside the process that wrote them");
       case Op::next_buffer:
-      case Op::readonly_buffer: fail(name() + ": the buffers of protocol 5 are not in the file");
+      case Op::readonly_buffer:
+        fail(name() + ": the buffers of protocol 5 are not in the file");
     }
   }
 

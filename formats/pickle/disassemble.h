@@ -1,4 +1,5 @@
-// A pickle program as text, one instruction a line, as `python -m pickletools` has it but without running a memo.
+// A pickle program as text, one instruction a line, as `python -m pickletools` has it but without running a
+// memo.
 #pragma once
 
 #include <functional>

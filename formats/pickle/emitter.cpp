@@ -32,7 +32,8 @@ void Emitter::integer(std::int64_t value) {
 }
 
 void Emitter::big_integer(std::string_view octets) {
-  if (octets.size() > 255) throw Error(Code::unsupported_value, "an integer of more than 255 bytes cannot be read by weights_only");
+  if (octets.size() > 255)
+    throw Error(Code::unsupported_value, "an integer of more than 255 bytes cannot be read by weights_only");
   op(Op::long1);
   number(static_cast<std::uint8_t>(octets.size()));
   characters(octets);
@@ -45,7 +46,8 @@ void Emitter::real(double value) {
 }
 
 void Emitter::text(std::string_view utf8) {
-  if (utf8.size() > 0xffffffffu) throw Error(Code::unsupported_value, "a text of more than 4 GiB cannot be written");
+  if (utf8.size() > 0xffffffffu)
+    throw Error(Code::unsupported_value, "a text of more than 4 GiB cannot be written");
   op(Op::unicode4);
   number(static_cast<std::uint32_t>(utf8.size()));
   characters(utf8);

@@ -1,4 +1,5 @@
-// Instructions of protocol 2, and only those that torch.load(weights_only=True) knows, written one after the other.
+// Instructions of protocol 2, and only those that torch.load(weights_only=True) knows, written one after the
+// other.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ class Emitter {
   void integer(std::int64_t value);                      // the shortest of BININT1, BININT2, BININT, LONG1
   void big_integer(std::string_view two_complement_le);  // at most 255 octets; throws Code::unsupported_value
   void real(double value);
-  void text(std::string_view utf8);                      // throws Code::unsupported_value above 4 GiB
+  void text(std::string_view utf8);  // throws Code::unsupported_value above 4 GiB
   void global(std::string_view module, std::string_view name);
   void boolean(bool value) { op(value ? Op::new_true : Op::new_false); }
   std::uint32_t put();  // stores the top of the stack under the next memo index and returns the index

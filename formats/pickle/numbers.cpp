@@ -16,20 +16,29 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 std::optional<std::uint32_t> parse_hex(std::string_view digits) {
   std::uint32_t value = 0;
   const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-  if (digits.empty() || end.ec != std::errc() || end.ptr != digits.data() + digits.size()) return std::nullopt;
+  if (digits.empty() || end.ec != std::errc() || end.ptr != digits.data() + digits.size())
+    return std::nullopt;
   return value;
 }
 
 char simple_escape(char c) {
   switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'a': return '\a';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'v': return '\v';
-    default: return c;  // \\ \' \"
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'a':
+      return '\a';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'v':
+      return '\v';
+    default:
+      return c;  // \\ \' \"
   }
 }
 
@@ -106,7 +115,8 @@ std::optional<double> parse_real(std::string_view text) {
 }
 
 std::optional<std::string> parse_string_literal(std::string_view text) {
-  if (text.size() < 2 || (text.front() != '\'' && text.front() != '"') || text.back() != text.front()) return std::nullopt;
+  if (text.size() < 2 || (text.front() != '\'' && text.front() != '"') || text.back() != text.front())
+    return std::nullopt;
   const std::string_view body = text.substr(1, text.size() - 2);
   std::string out;
   for (std::size_t at = 0; at < body.size();) {
@@ -123,7 +133,8 @@ std::optional<std::string> parse_string_literal(std::string_view text) {
 std::optional<std::string> parse_raw_unicode_escape(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
-    const bool escape = text[at] == '\\' && at + 1 < text.size() && (text[at + 1] == 'u' || text[at + 1] == 'U');
+    const bool escape =
+        text[at] == '\\' && at + 1 < text.size() && (text[at + 1] == 'u' || text[at + 1] == 'U');
     if (!escape) {
       append_utf8(out, static_cast<unsigned char>(text[at++]));
       continue;

@@ -19,7 +19,8 @@ std::optional<double> parse_real(std::string_view text);
 // A quoted Python 2 string literal with its escapes undone; nullopt when quotes or escapes are wrong.
 std::optional<std::string> parse_string_literal(std::string_view text);
 
-// The raw-unicode-escape codec, as UTF-8: \uXXXX and \UXXXXXXXX, other bytes are Latin-1; nullopt on a bad escape.
+// The raw-unicode-escape codec, as UTF-8: \uXXXX and \UXXXXXXXX, other bytes are Latin-1; nullopt on a bad
+// escape.
 std::optional<std::string> parse_raw_unicode_escape(std::string_view text);
 
 }  // namespace ferry::pickle

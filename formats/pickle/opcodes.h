@@ -1,5 +1,5 @@
-// The 68 instructions of pickle protocols 0 to 5: one row each, from which decoder, encoder, disassembler and the
-// search for the end of a program take what they need.
+// The 68 instructions of pickle protocols 0 to 5: one row each, from which decoder, encoder, disassembler and
+// the search for the end of a program take what they need.
 //
 // Source: CPython's Lib/pickletools.py and Modules/_pickle.c (3.13); PEP 307 (protocol 2), 3154 (4), 574 (5).
 #pragma once
@@ -13,25 +13,89 @@ namespace ferry::pickle {
 // What follows the instruction byte.  Numbers are little-endian except float8.
 enum class Operand : std::uint8_t {
   none,
-  uint1, uint2, uint4, int4, uint8,
-  float8,        // big-endian IEEE double
-  line,          // up to a newline, which is not part of it
-  line_pair,     // two lines
-  counted1, counted4, counted8,  // a length of 1, 4 or 8 bytes, then as many bytes
-  counted4_signed,               // the length is signed; negative is an error
+  uint1,
+  uint2,
+  uint4,
+  int4,
+  uint8,
+  float8,     // big-endian IEEE double
+  line,       // up to a newline, which is not part of it
+  line_pair,  // two lines
+  counted1,
+  counted4,
+  counted8,         // a length of 1, 4 or 8 bytes, then as many bytes
+  counted4_signed,  // the length is signed; negative is an error
 };
 
 enum class Op : std::uint8_t {
-  mark = '(', stop = '.', pop = '0', pop_mark = '1', dup = '2', real_text = 'F', integer_text = 'I', int4 = 'J', uint1 = 'K',
-  long_text = 'L', uint2 = 'M', none = 'N', persistent_text = 'P', persistent = 'Q', reduce = 'R', string_text = 'S',
-  string4 = 'T', string1 = 'U', unicode_text = 'V', unicode4 = 'X', append = 'a', build = 'b', global = 'c', dict = 'd',
-  empty_dict = '}', appends = 'e', get_text = 'g', get1 = 'h', inst = 'i', get4 = 'j', list = 'l', empty_list = ']',
-  obj = 'o', put_text = 'p', put1 = 'q', put4 = 'r', setitem = 's', tuple = 't', empty_tuple = ')', setitems = 'u',
-  real = 'G', bytes4 = 'B', bytes1 = 'C',
-  proto = 0x80, newobj = 0x81, ext1 = 0x82, ext2 = 0x83, ext4 = 0x84, tuple1 = 0x85, tuple2 = 0x86, tuple3 = 0x87,
-  new_true = 0x88, new_false = 0x89, long1 = 0x8a, long4 = 0x8b, unicode1 = 0x8c, unicode8 = 0x8d, bytes8 = 0x8e,
-  empty_set = 0x8f, additems = 0x90, frozenset = 0x91, newobj_ex = 0x92, stack_global = 0x93, memoize = 0x94, frame = 0x95,
-  bytearray8 = 0x96, next_buffer = 0x97, readonly_buffer = 0x98,
+  mark = '(',
+  stop = '.',
+  pop = '0',
+  pop_mark = '1',
+  dup = '2',
+  real_text = 'F',
+  integer_text = 'I',
+  int4 = 'J',
+  uint1 = 'K',
+  long_text = 'L',
+  uint2 = 'M',
+  none = 'N',
+  persistent_text = 'P',
+  persistent = 'Q',
+  reduce = 'R',
+  string_text = 'S',
+  string4 = 'T',
+  string1 = 'U',
+  unicode_text = 'V',
+  unicode4 = 'X',
+  append = 'a',
+  build = 'b',
+  global = 'c',
+  dict = 'd',
+  empty_dict = '}',
+  appends = 'e',
+  get_text = 'g',
+  get1 = 'h',
+  inst = 'i',
+  get4 = 'j',
+  list = 'l',
+  empty_list = ']',
+  obj = 'o',
+  put_text = 'p',
+  put1 = 'q',
+  put4 = 'r',
+  setitem = 's',
+  tuple = 't',
+  empty_tuple = ')',
+  setitems = 'u',
+  real = 'G',
+  bytes4 = 'B',
+  bytes1 = 'C',
+  proto = 0x80,
+  newobj = 0x81,
+  ext1 = 0x82,
+  ext2 = 0x83,
+  ext4 = 0x84,
+  tuple1 = 0x85,
+  tuple2 = 0x86,
+  tuple3 = 0x87,
+  new_true = 0x88,
+  new_false = 0x89,
+  long1 = 0x8a,
+  long4 = 0x8b,
+  unicode1 = 0x8c,
+  unicode8 = 0x8d,
+  bytes8 = 0x8e,
+  empty_set = 0x8f,
+  additems = 0x90,
+  frozenset = 0x91,
+  newobj_ex = 0x92,
+  stack_global = 0x93,
+  memoize = 0x94,
+  frame = 0x95,
+  bytearray8 = 0x96,
+  next_buffer = 0x97,
+  readonly_buffer = 0x98,
 };
 
 struct Opcode {
@@ -39,7 +103,7 @@ struct Opcode {
   std::string_view name;  // as pickletools has it
   std::uint8_t protocol;  // the first that has it
   Operand operand;
-  bool weights_only;      // torch 2.13's weights_only unpickler knows it (torch/_weights_only_unpickler.py)
+  bool weights_only;  // torch 2.13's weights_only unpickler knows it (torch/_weights_only_unpickler.py)
 };
 
 inline constexpr auto kOpcodes = std::to_array<Opcode>({

@@ -39,8 +39,10 @@ bool make_dict(Call& call, DictFlavor flavor, std::size_t first_argument) {
   const NodeId dict = graph.make_dict(flavor, graph.at(call.id));
   graph.append(dict, entries);
   NodeId state = call.state;
-  if (state != kNoNode && graph.kind(state) == Kind::tuple && graph.items(state).size() == 2) state = graph.items(state)[0];
-  if (state != kNoNode && graph.kind(state) == Kind::dict && graph.entry_count(state) > 0 && flavor == DictFlavor::ordered)
+  if (state != kNoNode && graph.kind(state) == Kind::tuple && graph.items(state).size() == 2)
+    state = graph.items(state)[0];
+  if (state != kNoNode && graph.kind(state) == Kind::dict && graph.entry_count(state) > 0 &&
+      flavor == DictFlavor::ordered)
     graph.set_attributes(dict, state);
   call.become(dict);
   return true;
@@ -61,7 +63,8 @@ bool make_deque(Call& call) {
   if (!call.arguments.empty()) items = elements_of(call, call.arguments[0]);
   items.insert(items.end(), call.list_items.begin(), call.list_items.end());
   const bool bounded = call.arguments.size() == 2 && call.graph.kind(call.arguments[1]) == Kind::integer;
-  const std::string bound = bounded ? " (its maxlen was " + call.graph.integer_text(call.arguments[1]) + ")" : "";
+  const std::string bound =
+      bounded ? " (its maxlen was " + call.graph.integer_text(call.arguments[1]) + ")" : "";
   call.become_list(items);
   call.note_data("list" + bound);
   return true;
@@ -94,8 +97,10 @@ bool make_sequence(Call& call, Role role) {
 bool make_encoded(Call& call) {
   call.need_arguments(1, 2);
   call.need_nothing_after();
-  const std::string codec(call.arguments.size() == 2 ? call.graph.as_text(call.arguments[1]).value_or("?") : "utf-8");
-  if (codec != "latin1" && codec != "latin-1" && codec != "iso-8859-1") call.fail("is called with codec " + quote(codec, 40));
+  const std::string codec(call.arguments.size() == 2 ? call.graph.as_text(call.arguments[1]).value_or("?")
+                                                     : "utf-8");
+  if (codec != "latin1" && codec != "latin-1" && codec != "iso-8859-1")
+    call.fail("is called with codec " + quote(codec, 40));
   const auto value = octets(call.graph, call.arguments[0]);
   if (!value) call.fail("is called with text that is no Latin-1");
   call.become(call.graph.make_bytes(Kind::bytes, as_bytes(*value), call.graph.at(call.id)));
@@ -106,7 +111,8 @@ bool make_bytes(Call& call, Kind kind) {
   call.need_arguments(0, 2);
   call.need_nothing_after();
   // A count would allocate; only bytes that are in the file are taken.
-  const auto value = call.arguments.empty() ? std::optional<std::string>("") : octets(call.graph, call.arguments[0]);
+  const auto value =
+      call.arguments.empty() ? std::optional<std::string>("") : octets(call.graph, call.arguments[0]);
   if (!value) call.fail("takes bytes, and no count");
   call.become(call.graph.make_bytes(kind, as_bytes(*value), call.graph.at(call.id)));
   return true;
@@ -141,7 +147,8 @@ bool make_range_or_slice(Call& call) {
   call.need_arguments(3, 3);
   call.need_nothing_after();
   for (const NodeId part : call.arguments)
-    if (!call.graph.as_integer(part) && call.graph.kind(part) != Kind::none && call.graph.kind(part) != Kind::big_integer)
+    if (!call.graph.as_integer(part) && call.graph.kind(part) != Kind::none &&
+        call.graph.kind(part) != Kind::big_integer)
       call.fail("takes three numbers");
   call.become_list(call.arguments);
   call.note_data("list of its 3 numbers");
@@ -150,21 +157,25 @@ bool make_range_or_slice(Call& call) {
 
 // The class of an instance; a scheduler holds its own bound methods, so it may not have been built yet.
 std::string class_of(const Call& call, NodeId instance) {
-  if (const auto done = call.context.schedulers.find(instance); done != call.context.schedulers.end()) return done->second;
+  if (const auto done = call.context.schedulers.find(instance); done != call.context.schedulers.end())
+    return done->second;
   if (call.graph.kind(instance) != Kind::call || call.graph.form(instance) == CallForm::reduce) return "";
   const NodeId global = callee_global(call.graph, instance);
   return global == kNoNode ? "" : call.graph.dotted_name(global);
 }
 
-// getattr(scheduler, 'method'): how OneCycleLR and CyclicLR pickle their bound methods.  The rule allows nothing else.
+// getattr(scheduler, 'method'): how OneCycleLR and CyclicLR pickle their bound methods.  The rule allows
+// nothing else.
 bool make_bound_method(Call& call) {
   const auto refuse = [&](const std::string& why) {
-    throw Error(Code::unsafe_global, "unsafe global " + call.module() + "." + call.name() + ": " + why).at(call.graph.at(call.id));
+    throw Error(Code::unsafe_global, "unsafe global " + call.module() + "." + call.name() + ": " + why)
+        .at(call.graph.at(call.id));
   };
   if (call.arguments.size() != 2) refuse("it does not take a scheduler and a name");
   const std::string owner = class_of(call, call.arguments[0]);
   const auto attribute = call.graph.as_text(call.arguments[1]);
-  if (!owner.starts_with("torch.optim.lr_scheduler.")) refuse("it takes an attribute of something that is no scheduler of torch");
+  if (!owner.starts_with("torch.optim.lr_scheduler."))
+    refuse("it takes an attribute of something that is no scheduler of torch");
   if (!attribute || !is_dotted_identifier(*attribute) || attribute->find('.') != std::string_view::npos)
     refuse("it takes an attribute that is no identifier");
   call.need_nothing_after();
@@ -179,27 +190,46 @@ bool make_bound_method(Call& call) {
 bool interpret_container(Call& call) {
   if (!call.known) return false;
   switch (call.known->role) {
-    case Role::ordered_dict: return make_dict(call, DictFlavor::ordered, 0);
-    case Role::counter: return make_dict(call, DictFlavor::counter, 0);
-    case Role::dict_type: return make_dict(call, DictFlavor::plain, 0);
-    case Role::default_dict: return make_default_dict(call);
-    case Role::deque: return make_deque(call);
-    case Role::set_type: return make_set(call, false);
-    case Role::frozen_set: return make_set(call, true);
+    case Role::ordered_dict:
+      return make_dict(call, DictFlavor::ordered, 0);
+    case Role::counter:
+      return make_dict(call, DictFlavor::counter, 0);
+    case Role::dict_type:
+      return make_dict(call, DictFlavor::plain, 0);
+    case Role::default_dict:
+      return make_default_dict(call);
+    case Role::deque:
+      return make_deque(call);
+    case Role::set_type:
+      return make_set(call, false);
+    case Role::frozen_set:
+      return make_set(call, true);
     case Role::list_type:
-    case Role::tuple_type: return make_sequence(call, call.known->role);
-    case Role::encode: return make_encoded(call);
-    case Role::bytes_type: return make_bytes(call, Kind::bytes);
-    case Role::byte_array: return make_bytes(call, Kind::byte_array);
-    case Role::complex_type: return make_complex(call);
-    case Role::text_type: return make_same(call, {Kind::text, Kind::byte_string});
-    case Role::boolean_type: return make_same(call, {Kind::boolean});
-    case Role::integer_type: return make_same(call, {Kind::integer, Kind::big_integer, Kind::boolean});
-    case Role::real_type: return make_same(call, {Kind::real});
+    case Role::tuple_type:
+      return make_sequence(call, call.known->role);
+    case Role::encode:
+      return make_encoded(call);
+    case Role::bytes_type:
+      return make_bytes(call, Kind::bytes);
+    case Role::byte_array:
+      return make_bytes(call, Kind::byte_array);
+    case Role::complex_type:
+      return make_complex(call);
+    case Role::text_type:
+      return make_same(call, {Kind::text, Kind::byte_string});
+    case Role::boolean_type:
+      return make_same(call, {Kind::boolean});
+    case Role::integer_type:
+      return make_same(call, {Kind::integer, Kind::big_integer, Kind::boolean});
+    case Role::real_type:
+      return make_same(call, {Kind::real});
     case Role::range:
-    case Role::slice: return make_range_or_slice(call);
-    case Role::getattr: return make_bound_method(call);
-    default: return false;
+    case Role::slice:
+      return make_range_or_slice(call);
+    case Role::getattr:
+      return make_bound_method(call);
+    default:
+      return false;
   }
 }
 

@@ -1,7 +1,7 @@
 // Instances of classes that torchferry does not have: plain data made of their state.
 //
-// The class never exists here.  What it would have done with its state is not guessed: a dict, list or tuple below it is
-// shown as it was pickled, and the class is named in the report.
+// The class never exists here.  What it would have done with its state is not guessed: a dict, list or tuple
+// below it is shown as it was pickled, and the class is named in the report.
 #include <algorithm>
 
 #include "formats/python/interpret.h"
@@ -20,8 +20,10 @@ bool is_scalar(const ValueGraph& graph, NodeId id) {
     case Kind::complex:
     case Kind::text:
     case Kind::byte_string:
-    case Kind::bytes: return true;
-    default: return false;
+    case Kind::bytes:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -57,7 +59,8 @@ NodeId dict_of(Call& call, std::span<const NodeId> entries, DictFlavor flavor = 
   return dict;
 }
 
-// omegaconf keeps a config as {_metadata, _parent, _content} and a leaf as {_val, …}: the content is the config.
+// omegaconf keeps a config as {_metadata, _parent, _content} and a leaf as {_val, …}: the content is the
+// config.
 NodeId omegaconf_content(const Call& call) {
   if (!call.module().starts_with("omegaconf.") || call.state == kNoNode) return kNoNode;
   const NodeId content = call.graph.find(call.state, "_content");
@@ -72,10 +75,12 @@ bool make_dict_subclass(Call& call, DictFlavor flavor) {
     const auto key = call.graph.as_text((*attributes)[i]);
     const bool known_as_entry =
         std::find(call.dict_items.begin(), call.dict_items.end(), (*attributes)[i]) != call.dict_items.end();
-    if (key && !known_as_entry && !(flavor == DictFlavor::ordered && *key == "_metadata")) lost += (lost.empty() ? "" : ", ") + std::string(*key);
+    if (key && !known_as_entry && !(flavor == DictFlavor::ordered && *key == "_metadata"))
+      lost += (lost.empty() ? "" : ", ") + std::string(*key);
   }
   const NodeId dict = dict_of(call, call.dict_items, flavor);
-  if (flavor == DictFlavor::ordered && call.state != kNoNode && call.graph.find(call.state, "_metadata") != kNoNode) {
+  if (flavor == DictFlavor::ordered && call.state != kNoNode &&
+      call.graph.find(call.state, "_metadata") != kNoNode) {
     const NodeId kept = call.graph.make_dict(DictFlavor::plain);
     call.graph.set_entry(kept, "_metadata", call.graph.find(call.state, "_metadata"));
     call.graph.set_attributes(dict, kept);
@@ -109,7 +114,8 @@ bool make_from_arguments(Call& call) {
   if (call.arguments.empty()) {
     call.become(dict_of(call, {}));
     call.note_data("empty dict: it had no state");
-  } else if (call.arguments.size() == 1 && (is_scalar(call.graph, call.arguments[0]) || call.graph.is_container(call.arguments[0]))) {
+  } else if (call.arguments.size() == 1 &&
+             (is_scalar(call.graph, call.arguments[0]) || call.graph.is_container(call.arguments[0]))) {
     call.become(call.arguments[0]);
     call.note_data("the value that it was made from");
   } else {
@@ -131,7 +137,8 @@ bool make_instance(Call& call) {
   }
   if (const NodeId content = omegaconf_content(call); content != kNoNode) {
     call.become(content);
-    if (call.name() == "DictConfig" || call.name() == "ListConfig") call.note_data(call.name() == "DictConfig" ? "dict" : "list");
+    if (call.name() == "DictConfig" || call.name() == "ListConfig")
+      call.note_data(call.name() == "DictConfig" ? "dict" : "list");
     return true;
   }
   if (!call.dict_items.empty()) return make_dict_subclass(call, DictFlavor::plain);
@@ -140,7 +147,8 @@ bool make_instance(Call& call) {
     call.note_data("list");
     return true;
   }
-  if (call.module() == "yacs.config" && call.name() == "CfgNode") return make_dict_subclass(call, DictFlavor::plain);
+  if (call.module() == "yacs.config" && call.name() == "CfgNode")
+    return make_dict_subclass(call, DictFlavor::plain);
   return call.state != kNoNode ? make_from_state(call) : make_from_arguments(call);
 }
 
@@ -173,10 +181,12 @@ bool make_called(Call& call) {
 bool make_partial(Call& call) {
   ValueGraph& graph = call.graph;
   const auto parts = call.state == kNoNode ? std::span<const NodeId>() : graph.items(call.state);
-  if (parts.size() < 3 || graph.kind(call.state) != Kind::tuple) call.fail("has no state of function, arguments and keywords");
+  if (parts.size() < 3 || graph.kind(call.state) != Kind::tuple)
+    call.fail("has no state of function, arguments and keywords");
   const NodeId keywords = graph.kind(parts[2]) == Kind::none ? graph.make_dict(DictFlavor::plain) : parts[2];
-  const std::vector<NodeId> entries = {graph.make_text("func"), graph.items(call.state)[0], graph.make_text("args"),
-                                       graph.items(call.state)[1], graph.make_text("keywords"), keywords};
+  const std::vector<NodeId> entries = {graph.make_text("func"),     graph.items(call.state)[0],
+                                       graph.make_text("args"),     graph.items(call.state)[1],
+                                       graph.make_text("keywords"), keywords};
   call.become(dict_of(call, entries));
   call.note_data("dict of func, args and keywords");
   return true;
@@ -187,7 +197,8 @@ bool make_partial(Call& call) {
 bool interpret_instance(Call& call) {
   if (!call.known) return call.instance ? make_instance(call) : make_called(call);
   switch (call.known->role) {
-    case Role::partial: return make_partial(call);
+    case Role::partial:
+      return make_partial(call);
     case Role::torch_version:
       if (!call.instance || call.arguments.size() != 1) return false;
       call.become(call.arguments[0]);
@@ -198,8 +209,10 @@ bool interpret_instance(Call& call) {
     case Role::scheduler_class:
     case Role::optimizer_class:
     case Role::torch_class:
-    case Role::module_class: return call.instance ? make_instance(call) : make_called(call);
-    default: return false;
+    case Role::module_class:
+      return call.instance ? make_instance(call) : make_called(call);
+    default:
+      return false;
   }
 }
 

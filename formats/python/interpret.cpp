@@ -13,7 +13,8 @@ NodeId callee_global(const ValueGraph& graph, NodeId call) {
   if (graph.kind(callee) == Kind::persistent) {
     // ('module', class, file, source): how torch ≤ 1.5 names the class of a module whose source it keeps.
     const NodeId id = graph.items(callee)[0];
-    if (graph.kind(id) == Kind::tuple && graph.items(id).size() > 1 && graph.kind(graph.items(id)[1]) == Kind::global)
+    if (graph.kind(id) == Kind::tuple && graph.items(id).size() > 1 &&
+        graph.kind(graph.items(id)[1]) == Kind::global)
       return graph.items(id)[1];
   }
   return kNoNode;
@@ -21,7 +22,9 @@ NodeId callee_global(const ValueGraph& graph, NodeId call) {
 
 const std::optional<KnownGlobal>& Context::find(NodeId global) {
   const auto [found, fresh] = globals.try_emplace(global);
-  if (fresh) found->second = find_global(graph().text(graph().module(global)), graph().text(graph().attribute(global)));
+  if (fresh)
+    found->second =
+        find_global(graph().text(graph().module(global)), graph().text(graph().attribute(global)));
   return found->second;
 }
 
@@ -31,11 +34,13 @@ void Call::look_at(NodeId call) {
   arguments.assign(items.begin(), items.end());
   instance = graph.form(id) != CallForm::reduce;
   global = callee_global(graph, id);
-  if (global == kNoNode) throw Error(Code::unsafe_global, "a value that is no known name is called").at(graph.at(id));
+  if (global == kNoNode)
+    throw Error(Code::unsafe_global, "a value that is no known name is called").at(graph.at(id));
   known = context.find(global);
   if (known && known->role == Role::reconstructor && !instance) {
     // copyreg._reconstructor(class, base, state): protocol 0 and 1 make instances like this.
-    if (arguments.size() != 3 || graph.kind(arguments[0]) != Kind::global) fail("is called with arguments that it does not take");
+    if (arguments.size() != 3 || graph.kind(arguments[0]) != Kind::global)
+      fail("is called with arguments that it does not take");
     global = arguments[0];
     known = context.find(global);
     const NodeId base = arguments[2];
@@ -54,7 +59,9 @@ void Call::look_at(NodeId call) {
   }
 }
 
-void Call::fail(const std::string& what) const { throw Error(Code::bad_call, class_name() + " " + what).at(graph.at(id)); }
+void Call::fail(const std::string& what) const {
+  throw Error(Code::bad_call, class_name() + " " + what).at(graph.at(id));
+}
 
 void Call::need_arguments(std::size_t least, std::size_t most) const {
   if (arguments.size() < least || arguments.size() > most || keywords != kNoNode)
@@ -62,7 +69,8 @@ void Call::need_arguments(std::size_t least, std::size_t most) const {
 }
 
 void Call::need_nothing_after() const {
-  if (!list_items.empty() || !dict_items.empty()) fail("makes a value that takes no items, but items are put into it");
+  if (!list_items.empty() || !dict_items.empty())
+    fail("makes a value that takes no items, but items are put into it");
   if (state != kNoNode) fail("makes a value that takes no state, but a state is built into it");
 }
 
@@ -83,19 +91,23 @@ void Call::become_tensor(std::uint32_t index) {
   graph.replace(id, node);
 }
 
-void Call::note_data(std::string_view became) { note(Code::object_to_data, class_name() + " → " + std::string(became)); }
+void Call::note_data(std::string_view became) {
+  note(Code::object_to_data, class_name() + " → " + std::string(became));
+}
 
 std::optional<std::string> octets(const ValueGraph& graph, NodeId id) {
   switch (graph.kind(id)) {
     case Kind::bytes:
     case Kind::byte_array:
-    case Kind::byte_string: return std::string(graph.text(id));
+    case Kind::byte_string:
+      return std::string(graph.text(id));
     case Kind::text: {
       std::string out;
       if (utf8_to_latin1(graph.text(id), out)) return out;
       return std::nullopt;
     }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -103,7 +115,8 @@ void interpret_calls(Context& context, const std::function<bool(Call&)>& first) 
   Call call(context);
   for (const NodeId id : context.graph().calls_in_order()) {
     call.look_at(id);
-    if (first(call) || interpret_container(call) || interpret_numpy(call) || interpret_time_or_path(call) || interpret_instance(call))
+    if (first(call) || interpret_container(call) || interpret_numpy(call) || interpret_time_or_path(call) ||
+        interpret_instance(call))
       continue;
     call.fail("cannot be called like this");
   }
@@ -118,12 +131,14 @@ void settle_names_and_strings(Context& context, std::span<const NodeId> nodes) {
       const std::string text(graph.text(id));
       const bool utf8 = is_utf8(text, false);
       latin1 = latin1 || !utf8;
-      strings += static_cast<std::size_t>(std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }));
+      strings += static_cast<std::size_t>(
+          std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; }));
       graph.become(id, graph.make_text(utf8 ? text : latin1_to_utf8(text), graph.at(id)));
     } else if (graph.kind(id) == Kind::global) {
       const auto& known = context.find(id);
       if (known && known->role == Role::dtype) {
-        graph.become(id, graph.make_indexed(Kind::dtype, static_cast<std::uint32_t>(*known->dtype), graph.at(id)));
+        graph.become(
+            id, graph.make_indexed(Kind::dtype, static_cast<std::uint32_t>(*known->dtype), graph.at(id)));
       } else {
         const std::string dotted = modern_name(graph.text(graph.module(id)), graph.text(graph.attribute(id)));
         graph.become(id, graph.make_text(dotted, graph.at(id)));
@@ -133,7 +148,8 @@ void settle_names_and_strings(Context& context, std::span<const NodeId> nodes) {
   }
   if (strings > 0)
     context.checkpoint.note(graph.root(), Code::python2_text,
-                            std::to_string(strings) + " byte strings of Python 2 with bytes above 0x7f became text, read as " +
+                            std::to_string(strings) +
+                                " byte strings of Python 2 with bytes above 0x7f became text, read as " +
                                 (latin1 ? "UTF-8, or Latin-1 where they are none" : "UTF-8"));
 }
 

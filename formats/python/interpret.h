@@ -1,8 +1,9 @@
 // What Python's own objects in a pickle mean, as plain values.
 //
-// Calls are visited in the order in which they were completed, so that each finds its arguments understood, and each is
-// replaced in place by what it means: an OrderedDict, bytes, a number, a text, a dict of an instance's state.  The table
-// of what becomes what is in docs of `convert`; FORMAT.md beside this file gives the layouts and their sources.
+// Calls are visited in the order in which they were completed, so that each finds its arguments understood,
+// and each is replaced in place by what it means: an OrderedDict, bytes, a number, a text, a dict of an
+// instance's state.  The table of what becomes what is in docs of `convert`; FORMAT.md beside this file gives
+// the layouts and their sources.
 #pragma once
 
 #include <functional>
@@ -21,9 +22,10 @@ namespace ferry::python {
 struct Context {
   Checkpoint& checkpoint;
   const Limits& limits;
-  std::unordered_map<NodeId, std::string> schedulers;              // instances of torch's schedulers, by class
-  std::unordered_map<NodeId, NumpyDType> numpy_dtypes;             // of numpy.dtype objects
-  std::unordered_map<NodeId, std::optional<KnownGlobal>> globals;  // rows of the allow-list, by node of the name
+  std::unordered_map<NodeId, std::string> schedulers;   // instances of torch's schedulers, by class
+  std::unordered_map<NodeId, NumpyDType> numpy_dtypes;  // of numpy.dtype objects
+  std::unordered_map<NodeId, std::optional<KnownGlobal>>
+      globals;  // rows of the allow-list, by node of the name
   ValueGraph& graph() const { return checkpoint.values; }
   const std::optional<KnownGlobal>& find(NodeId global);
 };
@@ -37,7 +39,7 @@ class Call {
   Context& context;
   ValueGraph& graph;
   NodeId id = kNoNode;
-  NodeId global = kNoNode;           // the class or function; of copyreg._reconstructor the class that is rebuilt
+  NodeId global = kNoNode;  // the class or function; of copyreg._reconstructor the class that is rebuilt
   std::optional<KnownGlobal> known;  // its row of the allow-list
   std::vector<NodeId> arguments;
   NodeId keywords = kNoNode;
@@ -78,8 +80,8 @@ NodeId callee_global(const ValueGraph& graph, NodeId call);
 // Throws Code::bad_call, Code::unsafe_global, Code::unsupported_value.
 void interpret_calls(Context& context, const std::function<bool(Call&)>& first);
 
-// Names that are left as values become their dotted name, Python 2 strings become text; `nodes` are those that the root
-// reaches.
+// Names that are left as values become their dotted name, Python 2 strings become text; `nodes` are those
+// that the root reaches.
 void settle_names_and_strings(Context& context, std::span<const NodeId> nodes);
 
 }  // namespace ferry::python

@@ -1,7 +1,7 @@
 // numpy arrays, scalars, dtypes and random states.
 //
-// Source: numpy/_core/src/multiarray/methods.c (array_reduce, array_setstate), scalartypes.c.src (gentype_reduce),
-// numeric.py (_frombuffer), random/_pickle.py; layouts as written by numpy 1.11 … 2.4.
+// Source: numpy/_core/src/multiarray/methods.c (array_reduce, array_setstate), scalartypes.c.src
+// (gentype_reduce), numeric.py (_frombuffer), random/_pickle.py; layouts as written by numpy 1.11 … 2.4.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -38,7 +38,8 @@ NumpyDType parse_type_code(const Call& call, std::string_view code) {
     return type;
   }
   const auto end = std::from_chars(code.data() + 1, code.data() + code.size(), type.itemsize);
-  if (end.ptr != code.data() + code.size() || std::string_view("biufcSUVMma").find(type.kind) == std::string_view::npos)
+  if (end.ptr != code.data() + code.size() ||
+      std::string_view("biufcSUVMma").find(type.kind) == std::string_view::npos)
     call.fail("has an unknown type code " + quote(code, 40));
   if (type.kind == 'a') type.kind = 'S';
   if (type.kind == 'U') type.itemsize *= 4;
@@ -75,7 +76,8 @@ bool make_dtype(Call& call) {
     const auto order = call.graph.as_text(parts[1]);
     if (order == ">") type.big_endian = true;
     if (call.graph.kind(parts[2]) != Kind::none)
-      throw Error(Code::unsupported_value, "a numpy dtype with a shape of its own is not supported").at(call.graph.at(call.id));
+      throw Error(Code::unsupported_value, "a numpy dtype with a shape of its own is not supported")
+          .at(call.graph.at(call.id));
     if (parts.size() >= 6 && (type.kind == 'V' || type.kind == 'S' || type.kind == 'U'))
       if (const auto size = call.graph.as_integer(parts[5]); size && *size > 0) type.itemsize = *size;
     if (call.graph.kind(parts[3]) == Kind::tuple) read_fields(call, type, parts[3], parts[4]);
@@ -92,7 +94,8 @@ std::string swapped(std::string_view item, std::size_t unit, bool big_endian) {
   std::string out(item);
   if (big_endian && unit > 1)
     for (std::size_t i = 0; i + unit <= out.size(); i += unit)
-      std::reverse(out.begin() + static_cast<std::ptrdiff_t>(i), out.begin() + static_cast<std::ptrdiff_t>(i + unit));
+      std::reverse(out.begin() + static_cast<std::ptrdiff_t>(i),
+                   out.begin() + static_cast<std::ptrdiff_t>(i + unit));
   return out;
 }
 
@@ -106,8 +109,13 @@ T load(const std::string& octets, std::size_t at = 0) {
 double half_to_double(std::uint16_t bits) {
   const int exponent = bits >> 10 & 0x1f, mantissa = bits & 0x3ff;
   const double sign = (bits & 0x8000) != 0 ? -1.0 : 1.0;
-  if (exponent == 31) return mantissa != 0 ? std::numeric_limits<double>::quiet_NaN() : sign * std::numeric_limits<double>::infinity();
-  return sign * (exponent == 0 ? mantissa * 0x1p-24 : (1024 + mantissa) * std::bit_cast<double>(static_cast<std::uint64_t>(exponent - 25 + 1023) << 52));
+  if (exponent == 31)
+    return mantissa != 0 ? std::numeric_limits<double>::quiet_NaN()
+                         : sign * std::numeric_limits<double>::infinity();
+  return sign * (exponent == 0
+                     ? mantissa * 0x1p-24
+                     : (1024 + mantissa) *
+                           std::bit_cast<double>(static_cast<std::uint64_t>(exponent - 25 + 1023) << 52));
 }
 
 NodeId make_unsigned(ValueGraph& graph, std::uint64_t value) {
@@ -117,7 +125,8 @@ NodeId make_unsigned(ValueGraph& graph, std::uint64_t value) {
 }
 
 [[noreturn]] void throw_unsupported(const Call& call, const NumpyDType& type) {
-  throw Error(Code::unsupported_value, "numpy values of type " + type.name() + " are not supported").at(call.graph.at(call.id));
+  throw Error(Code::unsupported_value, "numpy values of type " + type.name() + " are not supported")
+      .at(call.graph.at(call.id));
 }
 
 NodeId item_value(const Call& call, const NumpyDType& type, std::string_view raw);
@@ -125,23 +134,34 @@ NodeId item_value(const Call& call, const NumpyDType& type, std::string_view raw
 NodeId number_value(const Call& call, const NumpyDType& type, const std::string& octets) {
   ValueGraph& graph = call.graph;
   switch (type.kind) {
-    case 'b': return graph.make_boolean(octets[0] != 0);
+    case 'b':
+      return graph.make_boolean(octets[0] != 0);
     case 'i':
       switch (type.itemsize) {
-        case 1: return graph.make_integer(load<std::int8_t>(octets));
-        case 2: return graph.make_integer(load<std::int16_t>(octets));
-        case 4: return graph.make_integer(load<std::int32_t>(octets));
-        case 8: return graph.make_integer(load<std::int64_t>(octets));
-        default: break;
+        case 1:
+          return graph.make_integer(load<std::int8_t>(octets));
+        case 2:
+          return graph.make_integer(load<std::int16_t>(octets));
+        case 4:
+          return graph.make_integer(load<std::int32_t>(octets));
+        case 8:
+          return graph.make_integer(load<std::int64_t>(octets));
+        default:
+          break;
       }
       break;
     case 'u':
       switch (type.itemsize) {
-        case 1: return graph.make_integer(load<std::uint8_t>(octets));
-        case 2: return graph.make_integer(load<std::uint16_t>(octets));
-        case 4: return graph.make_integer(load<std::uint32_t>(octets));
-        case 8: return make_unsigned(graph, load<std::uint64_t>(octets));
-        default: break;
+        case 1:
+          return graph.make_integer(load<std::uint8_t>(octets));
+        case 2:
+          return graph.make_integer(load<std::uint16_t>(octets));
+        case 4:
+          return graph.make_integer(load<std::uint32_t>(octets));
+        case 8:
+          return make_unsigned(graph, load<std::uint64_t>(octets));
+        default:
+          break;
       }
       break;
     case 'f':
@@ -150,14 +170,17 @@ NodeId number_value(const Call& call, const NumpyDType& type, const std::string&
       if (type.itemsize == 8) return graph.make_real(load<double>(octets));
       break;
     case 'c':
-      if (type.itemsize == 8) return graph.make_complex(static_cast<double>(load<float>(octets)), static_cast<double>(load<float>(octets, 4)));
+      if (type.itemsize == 8)
+        return graph.make_complex(static_cast<double>(load<float>(octets)),
+                                  static_cast<double>(load<float>(octets, 4)));
       if (type.itemsize == 16) return graph.make_complex(load<double>(octets), load<double>(octets, 8));
       break;
     case 'M':
     case 'm':
       if (type.itemsize == 8) return graph.make_integer(load<std::int64_t>(octets));
       break;
-    default: break;
+    default:
+      break;
   }
   throw_unsupported(call, type);
 }
@@ -183,7 +206,9 @@ NodeId item_value(const Call& call, const NumpyDType& type, std::string_view raw
   if (!type.fields.empty()) {
     std::vector<NodeId> values;
     for (const NumpyField& field : type.fields)
-      values.push_back(item_value(call, field.type, raw.substr(static_cast<std::size_t>(field.offset), static_cast<std::size_t>(field.type.itemsize))));
+      values.push_back(item_value(
+          call, field.type,
+          raw.substr(static_cast<std::size_t>(field.offset), static_cast<std::size_t>(field.type.itemsize))));
     return call.graph.make_tuple(values);
   }
   if (type.kind == 'U' || type.kind == 'S') return text_value(call, type, raw);
@@ -236,26 +261,32 @@ std::vector<std::size_t> fortran_places(std::span<const std::int64_t> shape, std
   return places;
 }
 
-void become_list_of_items(Call& call, const NumpyDType& type, std::span<const std::int64_t> shape, std::int64_t count,
-                          std::string_view raw, bool fortran) {
+void become_list_of_items(Call& call, const NumpyDType& type, std::span<const std::int64_t> shape,
+                          std::int64_t count, std::string_view raw, bool fortran) {
   if (count > kListItemsMax)
-    throw Error(Code::unsupported_value, "a numpy array of " + std::to_string(count) + " values of type " + type.name() + " is not supported").at(call.graph.at(call.id));
+    throw Error(Code::unsupported_value, "a numpy array of " + std::to_string(count) + " values of type " +
+                                             type.name() + " is not supported")
+        .at(call.graph.at(call.id));
   std::vector<NodeId> items;
   const auto places = fortran ? fortran_places(shape, count) : std::vector<std::size_t>();
   for (std::int64_t i = 0; i < count; ++i) {
     const std::size_t place = fortran ? places[static_cast<std::size_t>(i)] : static_cast<std::size_t>(i);
-    items.push_back(item_value(call, type, raw.substr(place * static_cast<std::size_t>(type.itemsize), static_cast<std::size_t>(type.itemsize))));
+    items.push_back(item_value(call, type,
+                               raw.substr(place * static_cast<std::size_t>(type.itemsize),
+                                          static_cast<std::size_t>(type.itemsize))));
   }
   call.become(nested_lists(call, shape, std::move(items)));
   call.note_data("list of " + std::to_string(count) + " values (" + type.name() + ")");
 }
 
-void become_array(Call& call, const NumpyDType& type, const std::vector<std::int64_t>& shape, NodeId data, bool fortran) {
+void become_array(Call& call, const NumpyDType& type, const std::vector<std::int64_t>& shape, NodeId data,
+                  bool fortran) {
   const auto count = checked_numel(shape);
   if (!count) call.fail("has a shape that is none");
   if (type.kind == 'O') {
     const auto items = call.graph.items(data);
-    if (call.graph.kind(data) != Kind::list || items.size() != static_cast<std::size_t>(*count)) call.fail("has not as many objects as its shape says");
+    if (call.graph.kind(data) != Kind::list || items.size() != static_cast<std::size_t>(*count))
+      call.fail("has not as many objects as its shape says");
     std::vector<NodeId> ordered(items.begin(), items.end());
     if (fortran) {
       const auto places = fortran_places(shape, *count);
@@ -267,12 +298,15 @@ void become_array(Call& call, const NumpyDType& type, const std::vector<std::int
   }
   const auto raw = octets(call.graph, data);
   const auto size = checked_mul(*count, type.itemsize);
-  if (!raw || !size || raw->size() != static_cast<std::size_t>(*size)) call.fail("has not as many bytes as its shape and type say");
+  if (!raw || !size || raw->size() != static_cast<std::size_t>(*size))
+    call.fail("has not as many bytes as its shape and type say");
   const auto torch_type = type.torch_dtype();
   if (!torch_type) return become_list_of_items(call, type, shape, *count, *raw, fortran);
   const std::string values = swapped(*raw, info(*torch_type).swap_unit, type.big_endian);
   const Bytes view = as_bytes(values);
-  const std::uint32_t index = call.context.checkpoint.add_tensor(*torch_type, shape, {view.begin(), view.end()}, fortran, "numpy array at byte " + std::to_string(call.graph.at(call.id)));
+  const std::uint32_t index =
+      call.context.checkpoint.add_tensor(*torch_type, shape, {view.begin(), view.end()}, fortran,
+                                         "numpy array at byte " + std::to_string(call.graph.at(call.id)));
   call.become_tensor(index);
   call.note_data("tensor (" + type.name() + ")");
 }
@@ -284,13 +318,15 @@ bool make_array(Call& call) {
     NumpyDType octet;
     octet.kind = 'i';
     octet.itemsize = 1;
-    become_array(call, octet, shape_of(call, call.arguments[1]), call.graph.make_bytes(Kind::bytes, {}), false);
+    become_array(call, octet, shape_of(call, call.arguments[1]), call.graph.make_bytes(Kind::bytes, {}),
+                 false);
     return true;
   }
   const auto parts = call.graph.items(call.state);
   if (parts.size() != 5 && parts.size() != 4) call.fail("has no state of shape, type, order and data");
   const std::vector<NodeId> state(parts.end() - 4, parts.end());
-  if (call.graph.kind(state[2]) != Kind::boolean && !call.graph.as_integer(state[2])) call.fail("has an order that is none");
+  if (call.graph.kind(state[2]) != Kind::boolean && !call.graph.as_integer(state[2]))
+    call.fail("has an order that is none");
   const NumpyDType type = dtype_of(call, state[1]);
   become_array(call, type, shape_of(call, state[0]), state[3], call.graph.as_integer(state[2]) != 0);
   return true;
@@ -300,7 +336,8 @@ bool make_array_from_buffer(Call& call) {
   call.need_arguments(4, 5);
   call.need_nothing_after();
   const NumpyDType type = dtype_of(call, call.arguments[1]);
-  become_array(call, type, shape_of(call, call.arguments[2]), call.arguments[0], call.graph.as_text(call.arguments[3]) == "F");
+  become_array(call, type, shape_of(call, call.arguments[2]), call.arguments[0],
+               call.graph.as_text(call.arguments[3]) == "F");
   return true;
 }
 
@@ -313,7 +350,9 @@ bool make_scalar(Call& call) {
     return true;
   }
   const auto raw = octets(call.graph, call.arguments[1]);
-  if (!raw || raw->size() != static_cast<std::size_t>(type.itemsize) || (raw->empty() && type.kind != 'U' && type.kind != 'S')) call.fail("has not as many bytes as its type");
+  if (!raw || raw->size() != static_cast<std::size_t>(type.itemsize) ||
+      (raw->empty() && type.kind != 'U' && type.kind != 'S'))
+    call.fail("has not as many bytes as its type");
   call.become(item_value(call, type, *raw));
   call.note_data("plain value (" + type.name() + ")");
   return true;
@@ -330,53 +369,87 @@ bool make_random_state(Call& call) {
 std::optional<DType> NumpyDType::torch_dtype() const {
   if (!fields.empty()) return std::nullopt;
   switch (kind) {
-    case 'b': return itemsize == 1 ? std::optional(DType::boolean) : std::nullopt;
+    case 'b':
+      return itemsize == 1 ? std::optional(DType::boolean) : std::nullopt;
     case 'i': {
       static constexpr std::array kSigned = {DType::int8, DType::int16, DType::int32, DType::int64};
-      return itemsize > 0 && itemsize <= 8 && std::has_single_bit(static_cast<std::uint64_t>(itemsize)) ? std::optional(kSigned[static_cast<std::size_t>(std::countr_zero(static_cast<std::uint64_t>(itemsize)))]) : std::nullopt;
+      return itemsize > 0 && itemsize <= 8 && std::has_single_bit(static_cast<std::uint64_t>(itemsize))
+                 ? std::optional(kSigned[static_cast<std::size_t>(
+                       std::countr_zero(static_cast<std::uint64_t>(itemsize)))])
+                 : std::nullopt;
     }
     case 'u': {
       static constexpr std::array kUnsigned = {DType::uint8, DType::uint16, DType::uint32, DType::uint64};
-      return itemsize > 0 && itemsize <= 8 && std::has_single_bit(static_cast<std::uint64_t>(itemsize)) ? std::optional(kUnsigned[static_cast<std::size_t>(std::countr_zero(static_cast<std::uint64_t>(itemsize)))]) : std::nullopt;
+      return itemsize > 0 && itemsize <= 8 && std::has_single_bit(static_cast<std::uint64_t>(itemsize))
+                 ? std::optional(kUnsigned[static_cast<std::size_t>(
+                       std::countr_zero(static_cast<std::uint64_t>(itemsize)))])
+                 : std::nullopt;
     }
-    case 'f': return itemsize == 2 ? std::optional(DType::float16) : itemsize == 4 ? std::optional(DType::float32) : itemsize == 8 ? std::optional(DType::float64) : std::nullopt;
-    case 'c': return itemsize == 8 ? std::optional(DType::complex64) : itemsize == 16 ? std::optional(DType::complex128) : std::nullopt;
+    case 'f':
+      return itemsize == 2   ? std::optional(DType::float16)
+             : itemsize == 4 ? std::optional(DType::float32)
+             : itemsize == 8 ? std::optional(DType::float64)
+                             : std::nullopt;
+    case 'c':
+      return itemsize == 8    ? std::optional(DType::complex64)
+             : itemsize == 16 ? std::optional(DType::complex128)
+                              : std::nullopt;
     case 'M':
-    case 'm': return itemsize == 8 ? std::optional(DType::int64) : std::nullopt;
-    default: return std::nullopt;
+    case 'm':
+      return itemsize == 8 ? std::optional(DType::int64) : std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
 std::string NumpyDType::name() const {
   if (!fields.empty()) {
     std::string text = "[";
-    for (const NumpyField& field : fields) text += (text.size() > 1 ? ", " : "") + field.name + ": " + field.type.name();
+    for (const NumpyField& field : fields)
+      text += (text.size() > 1 ? ", " : "") + field.name + ": " + field.type.name();
     return text + "]";
   }
   switch (kind) {
-    case 'b': return "bool";
-    case 'i': return "int" + std::to_string(itemsize * 8);
-    case 'u': return "uint" + std::to_string(itemsize * 8);
-    case 'f': return "float" + std::to_string(itemsize * 8);
-    case 'c': return "complex" + std::to_string(itemsize * 8);
-    case 'U': return "<U" + std::to_string(itemsize / 4);
-    case 'S': return "|S" + std::to_string(itemsize);
-    case 'O': return "object";
-    case 'M': return "datetime64";
-    case 'm': return "timedelta64";
-    default: return "void" + std::to_string(itemsize * 8);
+    case 'b':
+      return "bool";
+    case 'i':
+      return "int" + std::to_string(itemsize * 8);
+    case 'u':
+      return "uint" + std::to_string(itemsize * 8);
+    case 'f':
+      return "float" + std::to_string(itemsize * 8);
+    case 'c':
+      return "complex" + std::to_string(itemsize * 8);
+    case 'U':
+      return "<U" + std::to_string(itemsize / 4);
+    case 'S':
+      return "|S" + std::to_string(itemsize);
+    case 'O':
+      return "object";
+    case 'M':
+      return "datetime64";
+    case 'm':
+      return "timedelta64";
+    default:
+      return "void" + std::to_string(itemsize * 8);
   }
 }
 
 bool interpret_numpy(Call& call) {
   if (!call.known) return false;
   switch (call.known->role) {
-    case Role::numpy_dtype: return make_dtype(call);
-    case Role::array_reconstruct: return make_array(call);
-    case Role::array_from_buffer: return make_array_from_buffer(call);
-    case Role::scalar: return make_scalar(call);
-    case Role::random_state: return make_random_state(call);
-    default: return false;
+    case Role::numpy_dtype:
+      return make_dtype(call);
+    case Role::array_reconstruct:
+      return make_array(call);
+    case Role::array_from_buffer:
+      return make_array_from_buffer(call);
+    case Role::scalar:
+      return make_scalar(call);
+    case Role::random_state:
+      return make_random_state(call);
+    default:
+      return false;
   }
 }
 

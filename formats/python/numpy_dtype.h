@@ -1,5 +1,6 @@
 // numpy.dtype objects as pickles describe them.
-// Source: numpy/_core/src/multiarray/descriptor.c (arraydescr_reduce, arraydescr_setstate), versions 1.11 to 2.4.
+// Source: numpy/_core/src/multiarray/descriptor.c (arraydescr_reduce, arraydescr_setstate), versions 1.11
+// to 2.4.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ namespace ferry::python {
 struct NumpyField;
 
 struct NumpyDType {
-  char kind = 0;               // b i u f c S U V O M m
-  std::int64_t itemsize = 0;   // bytes
+  char kind = 0;              // b i u f c S U V O M m
+  std::int64_t itemsize = 0;  // bytes
   bool big_endian = false;
   std::vector<NumpyField> fields;  // of a structured type
 

@@ -12,23 +12,28 @@ namespace {
 
 std::string state_octets(const Call& call, std::size_t size) {
   const auto value = call.arguments.empty() ? std::nullopt : octets(call.graph, call.arguments[0]);
-  if (!value || value->size() != size) call.fail("has a state that is not " + std::to_string(size) + " bytes");
+  if (!value || value->size() != size)
+    call.fail("has a state that is not " + std::to_string(size) + " bytes");
   return *value;
 }
 
 unsigned byte_of(const std::string& octets, std::size_t i) { return static_cast<unsigned char>(octets[i]); }
 
 std::string date_text(const Call& call, const std::string& octets) {
-  const unsigned year = byte_of(octets, 0) << 8 | byte_of(octets, 1), month = byte_of(octets, 2) & 0x7f, day = byte_of(octets, 3);
-  if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 31) call.fail("holds no valid date");
+  const unsigned year = byte_of(octets, 0) << 8 | byte_of(octets, 1), month = byte_of(octets, 2) & 0x7f,
+                 day = byte_of(octets, 3);
+  if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > 31)
+    call.fail("holds no valid date");
   char text[32];
   std::snprintf(text, sizeof text, "%04u-%02u-%02u", year, month, day);
   return text;
 }
 
 std::string clock_text(const Call& call, const std::string& octets, std::size_t at) {
-  const unsigned hour = byte_of(octets, at) & 0x7f, minute = byte_of(octets, at + 1), second = byte_of(octets, at + 2);
-  const unsigned micro = byte_of(octets, at + 3) << 16 | byte_of(octets, at + 4) << 8 | byte_of(octets, at + 5);
+  const unsigned hour = byte_of(octets, at) & 0x7f, minute = byte_of(octets, at + 1),
+                 second = byte_of(octets, at + 2);
+  const unsigned micro =
+      byte_of(octets, at + 3) << 16 | byte_of(octets, at + 4) << 8 | byte_of(octets, at + 5);
   if (hour > 23 || minute > 59 || second > 59 || micro > 999'999) call.fail("holds no valid time");
   char text[32];
   if (micro == 0)
@@ -89,7 +94,8 @@ bool make_time_zone(Call& call) {
   if (minutes < -24 * 60 || minutes > 24 * 60) call.fail("has an offset of more than a day");
   char text[32] = "UTC";
   const int size = minutes < 0 ? -minutes : minutes;
-  if (minutes != 0) std::snprintf(text, sizeof text, "UTC%c%02d:%02d", minutes < 0 ? '-' : '+', size / 60, size % 60);
+  if (minutes != 0)
+    std::snprintf(text, sizeof text, "UTC%c%02d:%02d", minutes < 0 ? '-' : '+', size / 60, size % 60);
   call.become_text(text);
   return true;
 }
@@ -156,16 +162,25 @@ bool make_number_text(Call& call) {
 bool interpret_time_or_path(Call& call) {
   if (!call.known) return false;
   switch (call.known->role) {
-    case Role::date_time: return make_date_time(call);
-    case Role::date: return make_date(call);
-    case Role::time: return make_time(call);
-    case Role::time_delta: return make_time_delta(call);
-    case Role::time_zone: return make_time_zone(call);
-    case Role::path: return make_path(call);
-    case Role::uuid: return make_uuid(call);
+    case Role::date_time:
+      return make_date_time(call);
+    case Role::date:
+      return make_date(call);
+    case Role::time:
+      return make_time(call);
+    case Role::time_delta:
+      return make_time_delta(call);
+    case Role::time_zone:
+      return make_time_zone(call);
+    case Role::path:
+      return make_path(call);
+    case Role::uuid:
+      return make_uuid(call);
     case Role::decimal:
-    case Role::fraction: return make_number_text(call);
-    default: return false;
+    case Role::fraction:
+      return make_number_text(call);
+    default:
+      return false;
   }
 }
 

@@ -48,8 +48,12 @@ class References {
 class Encoder {
  public:
   explicit Encoder(const Checkpoint& checkpoint)
-      : checkpoint_(checkpoint), graph_(checkpoint.values), references_(graph_), memo_(graph_.node_count(), kNoNode),
-        open_(graph_.node_count()), storage_keys_(checkpoint.storages.size(), kNoStorage) {}
+      : checkpoint_(checkpoint),
+        graph_(checkpoint.values),
+        references_(graph_),
+        memo_(graph_.node_count(), kNoNode),
+        open_(graph_.node_count()),
+        storage_keys_(checkpoint.storages.size(), kNoStorage) {}
 
   EncodedProgram run() {
     out_.proto();
@@ -111,7 +115,8 @@ class Encoder {
   }
 
   // bytes and bytearray come as text of Latin-1 characters and the name of the codec.
-  void octets(std::string_view module, std::string_view name, std::string_view value, std::string_view codec) {
+  void octets(std::string_view module, std::string_view name, std::string_view value,
+              std::string_view codec) {
     global(module, name);
     out_.text(latin1_to_utf8(value));
     fixed_text(codec);
@@ -226,29 +231,52 @@ class Encoder {
   void begin(NodeId id) {
     if (memo_[id] != kNoNode) return out_.get(memo_[id]);
     switch (graph_.kind(id)) {
-      case Kind::none: return out_.op(Op::none);
-      case Kind::boolean: return out_.boolean(graph_.boolean(id));
-      case Kind::integer: return out_.integer(graph_.integer(id));
-      case Kind::big_integer: return out_.big_integer(graph_.text(id));
-      case Kind::real: return out_.real(graph_.real(id));
-      case Kind::text: return text(graph_.text(id));
-      case Kind::dtype: return dtype(static_cast<DType>(graph_.index(id)));
-      case Kind::complex: complex_number(id); return remember(id);
-      case Kind::bytes: octets("_codecs", "encode", graph_.text(id), "latin1"); return remember(id);
-      case Kind::byte_array: octets("builtins", "bytearray", graph_.text(id), "latin-1"); return remember(id);
-      case Kind::device: device(graph_.text(id)); return remember(id);
-      case Kind::layout: layout(graph_.text(id)); return remember(id);
-      case Kind::storage: persistent(graph_.index(id)); return remember(id);
-      case Kind::tensor: tensor(graph_.index(id)); return remember(id);
+      case Kind::none:
+        return out_.op(Op::none);
+      case Kind::boolean:
+        return out_.boolean(graph_.boolean(id));
+      case Kind::integer:
+        return out_.integer(graph_.integer(id));
+      case Kind::big_integer:
+        return out_.big_integer(graph_.text(id));
+      case Kind::real:
+        return out_.real(graph_.real(id));
+      case Kind::text:
+        return text(graph_.text(id));
+      case Kind::dtype:
+        return dtype(static_cast<DType>(graph_.index(id)));
+      case Kind::complex:
+        complex_number(id);
+        return remember(id);
+      case Kind::bytes:
+        octets("_codecs", "encode", graph_.text(id), "latin1");
+        return remember(id);
+      case Kind::byte_array:
+        octets("builtins", "bytearray", graph_.text(id), "latin-1");
+        return remember(id);
+      case Kind::device:
+        device(graph_.text(id));
+        return remember(id);
+      case Kind::layout:
+        layout(graph_.text(id));
+        return remember(id);
+      case Kind::storage:
+        persistent(graph_.index(id));
+        return remember(id);
+      case Kind::tensor:
+        tensor(graph_.index(id));
+        return remember(id);
       case Kind::tuple:
       case Kind::size:
       case Kind::list:
       case Kind::set:
-      case Kind::dict: return begin_container(id);
+      case Kind::dict:
+        return begin_container(id);
       case Kind::byte_string:
       case Kind::global:
       case Kind::persistent:
-      case Kind::call: break;
+      case Kind::call:
+        break;
     }
     throw Error(Code::unsupported_value, "a value has no form that weights_only reads").at(graph_.at(id));
   }
@@ -258,8 +286,10 @@ class Encoder {
   }
 
   void begin_container(NodeId id) {
-    if (open_[id]) throw Error(Code::unsupported_value, "a tuple that holds itself cannot be written").at(graph_.at(id));
-    const bool mutable_now = graph_.kind(id) == Kind::list || (graph_.kind(id) == Kind::dict && graph_.flavor(id) != DictFlavor::counter);
+    if (open_[id])
+      throw Error(Code::unsupported_value, "a tuple that holds itself cannot be written").at(graph_.at(id));
+    const bool mutable_now = graph_.kind(id) == Kind::list ||
+                             (graph_.kind(id) == Kind::dict && graph_.flavor(id) != DictFlavor::counter);
     switch (graph_.kind(id)) {
       case Kind::tuple:
         if (graph_.items(id).empty()) return out_.op(Op::empty_tuple);
@@ -269,12 +299,16 @@ class Encoder {
         global("torch", "Size");
         out_.op(Op::mark);
         break;
-      case Kind::list: out_.op(Op::empty_list); break;
+      case Kind::list:
+        out_.op(Op::empty_list);
+        break;
       case Kind::set:
         global("builtins", "set");
         out_.op(Op::empty_list);
         break;
-      default: begin_dict(id); break;
+      default:
+        begin_dict(id);
+        break;
     }
     // Lists and dicts go to the memo before their items, so that they can hold themselves.
     if (mutable_now)
@@ -286,8 +320,10 @@ class Encoder {
 
   void begin_dict(NodeId id) {
     switch (graph_.flavor(id)) {
-      case DictFlavor::plain: return out_.op(Op::empty_dict);
-      case DictFlavor::ordered: return empty_ordered_dict();
+      case DictFlavor::plain:
+        return out_.op(Op::empty_dict);
+      case DictFlavor::ordered:
+        return empty_ordered_dict();
       case DictFlavor::counter:
         global("collections", "Counter");
         return out_.op(Op::empty_dict);
@@ -301,14 +337,16 @@ class Encoder {
     const Kind kind = graph_.kind(id);
     const bool batched = kind == Kind::list || kind == Kind::set || kind == Kind::dict;
     const std::size_t width = kind == Kind::dict ? 2 * kBatch : kBatch;
-    if (batched && frame.next <= items.size() && frame.next > 0 && (frame.next % width == 0 || frame.next == items.size()))
+    if (batched && frame.next <= items.size() && frame.next > 0 &&
+        (frame.next % width == 0 || frame.next == items.size()))
       out_.op(kind == Kind::dict ? Op::setitems : Op::appends);
     if (frame.next < items.size()) {
       if (batched && frame.next % width == 0) out_.op(Op::mark);
       begin(items[frame.next++]);  // may push a frame: `frame` is not used after this
       return;
     }
-    if (const NodeId attributes = kind == Kind::dict ? graph_.attributes(id) : kNoNode; attributes != kNoNode) {
+    if (const NodeId attributes = kind == Kind::dict ? graph_.attributes(id) : kNoNode;
+        attributes != kNoNode) {
       if (frame.next == items.size()) {
         frame.next = static_cast<std::uint32_t>(items.size()) + 1;
         begin(attributes);
@@ -343,7 +381,8 @@ class Encoder {
         out_.op(Op::tuple1);
         out_.op(Op::reduce);
         return remember(id);
-      default: return;
+      default:
+        return;
     }
   }
 

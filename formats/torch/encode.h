@@ -1,5 +1,5 @@
-// Values as the pickle program of a checkpoint, within what torch.load(weights_only=True) of every 2.x accepts:
-// protocol 2, its instructions, its names.
+// Values as the pickle program of a checkpoint, within what torch.load(weights_only=True) of every 2.x
+// accepts: protocol 2, its instructions, its names.
 #pragma once
 
 #include <cstdint>

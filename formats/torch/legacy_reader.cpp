@@ -1,9 +1,9 @@
 #include <algorithm>
 
+#include "formats/pickle/scan.h"
 #include "formats/torch/interpret.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
-#include "formats/pickle/scan.h"
 #include "src/core/checked.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
@@ -40,17 +40,23 @@ class Stream {
   std::uint64_t offset_ = 0, begin_ = 0;
 };
 
-[[noreturn]] void fail(const std::string& what, std::uint64_t at) { throw Error(Code::bad_legacy_stream, what).at(at); }
+[[noreturn]] void fail(const std::string& what, std::uint64_t at) {
+  throw Error(Code::bad_legacy_stream, what).at(at);
+}
 
 void check_header(Stream& stream) {
   const pickle::Decoded magic = stream.next("magic number");
   const NodeId root = magic.graph.root();
-  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != kMagic) fail("the magic number is wrong", 0);
+  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != kMagic)
+    fail("the magic number is wrong", 0);
   const std::uint64_t at = stream.offset();
   const pickle::Decoded version = stream.next("protocol version");
   const auto number = version.graph.as_integer(version.graph.root());
   if (number != kProtocolVersion)
-    throw Error(Code::bad_version, "the protocol version is " + (number ? std::to_string(*number) : "no number") + " where 1001 is known").at(at);
+    throw Error(Code::bad_version, "the protocol version is " +
+                                       (number ? std::to_string(*number) : "no number") +
+                                       " where 1001 is known")
+        .at(at);
 }
 
 void check_system(Stream& stream) {
@@ -60,7 +66,9 @@ void check_system(Stream& stream) {
   if (graph.kind(graph.root()) != Kind::dict) fail("the system info is no dict", at);
   const NodeId little = graph.find(graph.root(), "little_endian");
   if (little != kNoNode && graph.kind(little) == Kind::boolean && !graph.boolean(little))
-    throw Error(Code::bad_byte_order, "the stream was written on a big-endian machine, which is not supported").at(at);
+    throw Error(Code::bad_byte_order,
+                "the stream was written on a big-endian machine, which is not supported")
+        .at(at);
 }
 
 std::vector<std::string> read_keys(Stream& stream) {
@@ -78,11 +86,13 @@ std::vector<std::string> read_keys(Stream& stream) {
 }
 
 // After the keys: for each, the number of elements as int64, then the elements.
-void place_storages(Checkpoint& checkpoint, StorageTable& table, const std::vector<std::string>& keys, std::uint64_t offset) {
+void place_storages(Checkpoint& checkpoint, StorageTable& table, const std::vector<std::string>& keys,
+                    std::uint64_t offset) {
   WindowReader reader(*checkpoint.source, 4096);
   for (const std::string& key : keys) {
     Storage* storage = table.find(key);
-    if (storage == nullptr) fail("storage " + quote(key) + " is delivered, but the pickle does not name it", offset);
+    if (storage == nullptr)
+      fail("storage " + quote(key) + " is delivered, but the pickle does not name it", offset);
     if (storage->bytes.source != nullptr) fail("storage " + quote(key) + " is delivered twice", offset);
     std::uint64_t count = 0;
     try {
@@ -91,10 +101,16 @@ void place_storages(Checkpoint& checkpoint, StorageTable& table, const std::vect
       throw std::move(error.in("in the size of storage " + quote(key)));
     }
     if (count != static_cast<std::uint64_t>(storage->numel))
-      fail("storage " + quote(key) + " is delivered with " + std::to_string(static_cast<std::int64_t>(count)) + " elements, the pickle says " + std::to_string(storage->numel), offset);
+      fail("storage " + quote(key) + " is delivered with " +
+               std::to_string(static_cast<std::int64_t>(count)) + " elements, the pickle says " +
+               std::to_string(storage->numel),
+           offset);
     offset += 8;
     if (!fits(offset, storage->bytes.size, checkpoint.source->size()))
-      throw Error(Code::truncated, "storage " + quote(key) + " has " + std::to_string(storage->bytes.size) + " bytes where " + std::to_string(checkpoint.source->size() - offset) + " are left in the file").at(offset);
+      throw Error(Code::truncated, "storage " + quote(key) + " has " + std::to_string(storage->bytes.size) +
+                                       " bytes where " + std::to_string(checkpoint.source->size() - offset) +
+                                       " are left in the file")
+          .at(offset);
     storage->bytes.source = checkpoint.source;
     storage->bytes.offset = offset;
     storage->bytes.stored_size = storage->bytes.size;
@@ -102,9 +118,12 @@ void place_storages(Checkpoint& checkpoint, StorageTable& table, const std::vect
     offset += storage->bytes.size;
   }
   for (const Storage& storage : checkpoint.storages)
-    if (storage.bytes.source == nullptr) fail("storage " + quote(storage.key) + " is not in the stream", offset);
+    if (storage.bytes.source == nullptr)
+      fail("storage " + quote(storage.key) + " is not in the stream", offset);
   if (offset != checkpoint.source->size())
-    checkpoint.note(checkpoint.values.root(), Code::trailing_bytes, std::to_string(checkpoint.source->size() - offset) + " bytes follow the last storage; nothing refers to them");
+    checkpoint.note(checkpoint.values.root(), Code::trailing_bytes,
+                    std::to_string(checkpoint.source->size() - offset) +
+                        " bytes follow the last storage; nothing refers to them");
 }
 
 }  // namespace
@@ -116,7 +135,8 @@ bool starts_like_legacy(const ByteSource& source) {
     GlobalLog globals;
     const auto bytes = std::make_shared<const std::vector<std::byte>>(source.read({0, *size}));
     const pickle::Decoded first = pickle::decode(bytes, 0, globals);
-    return first.graph.kind(first.graph.root()) == Kind::big_integer && first.graph.integer_text(first.graph.root()) == kMagic;
+    return first.graph.kind(first.graph.root()) == Kind::big_integer &&
+           first.graph.integer_text(first.graph.root()) == kMagic;
   } catch (const Error&) {
     return false;
   }
@@ -140,7 +160,8 @@ Checkpoint open_legacy(SourcePtr source, const Limits& limits) {
     error.in("of the main pickle");
     throw;
   }
-  checkpoint.note(checkpoint.values.root(), Code::no_checksums, "a legacy stream carries no checksums: a flipped bit in a weight cannot be seen");
+  checkpoint.note(checkpoint.values.root(), Code::no_checksums,
+                  "a legacy stream carries no checksums: a flipped bit in a weight cannot be seen");
   return checkpoint;
 }
 

@@ -1,8 +1,9 @@
-// Whole objects of torch's classes: modules, optimizers, GradScalers, schedulers.  None of the classes is needed: what
-// state_dict() would give is in the attributes that were pickled.
+// Whole objects of torch's classes: modules, optimizers, GradScalers, schedulers.  None of the classes is
+// needed: what state_dict() would give is in the attributes that were pickled.
 //
-// Source: torch/nn/modules/module.py (_save_to_state_dict), torch/optim/optimizer.py (state_dict, __getstate__),
-// torch/amp/grad_scaler.py (state_dict, __getstate__), torch/optim/lr_scheduler.py (state_dict), 0.1.12 … 2.13.
+// Source: torch/nn/modules/module.py (_save_to_state_dict), torch/optim/optimizer.py (state_dict,
+// __getstate__), torch/amp/grad_scaler.py (state_dict, __getstate__), torch/optim/lr_scheduler.py
+// (state_dict), 0.1.12 … 2.13.
 #include <algorithm>
 #include <unordered_map>
 
@@ -14,7 +15,9 @@ namespace {
 
 using python::Call;
 
-bool has(const Call& call, std::string_view key) { return call.state != kNoNode && call.graph.find(call.state, key) != kNoNode; }
+bool has(const Call& call, std::string_view key) {
+  return call.state != kNoNode && call.graph.find(call.state, key) != kNoNode;
+}
 
 NodeId copy_of(ValueGraph& graph, NodeId dict) {
   const NodeId copy = graph.make_dict(graph.flavor(dict));
@@ -24,7 +27,10 @@ NodeId copy_of(ValueGraph& graph, NodeId dict) {
 
 class ModuleState {
  public:
-  explicit ModuleState(Call& call) : call_(call), graph_(call.graph), dict_(call.graph.make_dict(DictFlavor::ordered, call.graph.at(call.id))) {}
+  explicit ModuleState(Call& call)
+      : call_(call),
+        graph_(call.graph),
+        dict_(call.graph.make_dict(DictFlavor::ordered, call.graph.at(call.id))) {}
 
   NodeId gather() {
     const NodeId transient = graph_.find(call_.state, "_non_persistent_buffers_set");
@@ -37,7 +43,8 @@ class ModuleState {
  private:
   std::vector<Entry> entries(std::string_view name) const {
     const NodeId dict = graph_.find(call_.state, name);
-    if (dict == kNoNode || graph_.kind(dict) != Kind::dict) call_.fail("is a module without " + std::string(name));
+    if (dict == kNoNode || graph_.kind(dict) != Kind::dict)
+      call_.fail("is a module without " + std::string(name));
     std::vector<Entry> all;
     for (std::size_t i = 0; i < graph_.entry_count(dict); ++i) all.push_back(graph_.entry(dict, i));
     return all;
@@ -46,10 +53,13 @@ class ModuleState {
   void add_tensors(std::string_view name, NodeId transient) {
     for (const auto& [key, value] : entries(name)) {
       if (graph_.kind(value) == Kind::none) continue;
-      if (graph_.kind(value) != Kind::tensor) call_.fail("has something in " + std::string(name) + " that is no tensor");
+      if (graph_.kind(value) != Kind::tensor)
+        call_.fail("has something in " + std::string(name) + " that is no tensor");
       const auto text = graph_.as_text(key);
       const auto skipped = transient == kNoNode ? std::span<const NodeId>() : graph_.items(transient);
-      if (text && std::any_of(skipped.begin(), skipped.end(), [&](NodeId item) { return graph_.as_text(item) == text; })) continue;
+      if (text && std::any_of(skipped.begin(), skipped.end(),
+                              [&](NodeId item) { return graph_.as_text(item) == text; }))
+        continue;
       const NodeId pair[2] = {key, value};
       graph_.append(dict_, pair);
     }
@@ -62,7 +72,8 @@ class ModuleState {
     const std::string prefix = std::string(*name) + ".";
     for (std::size_t i = 0; i < graph_.entry_count(child.value); ++i) {
       const Entry entry = graph_.entry(child.value, i);
-      const NodeId pair[2] = {graph_.make_text(prefix + std::string(graph_.as_text(entry.key).value_or("?"))), entry.value};
+      const NodeId pair[2] = {graph_.make_text(prefix + std::string(graph_.as_text(entry.key).value_or("?"))),
+                              entry.value};
       graph_.append(dict_, pair);
     }
   }
@@ -85,7 +96,8 @@ NodeId optimizer_state(Call& call) {
     const auto items = graph.items(params);
     std::vector<NodeId> numbers;
     for (const NodeId param : std::vector<NodeId>(items.begin(), items.end()))
-      numbers.push_back(index.try_emplace(param, graph.make_integer(static_cast<std::int64_t>(index.size()))).first->second);
+      numbers.push_back(index.try_emplace(param, graph.make_integer(static_cast<std::int64_t>(index.size())))
+                            .first->second);
     const NodeId group = copy_of(graph, old_group);
     graph.set_entry(group, "params", graph.make_list(numbers));
     graph.append(groups, {&group, 1});
@@ -107,12 +119,14 @@ NodeId optimizer_state(Call& call) {
 NodeId scaler_state(Call& call) {
   ValueGraph& graph = call.graph;
   const NodeId enabled = graph.find(call.state, "_enabled");
-  if (enabled != kNoNode && graph.kind(enabled) == Kind::boolean && !graph.boolean(enabled)) return graph.make_none();
-  static constexpr std::pair<std::string_view, std::string_view> kFields[] = {{"scale", "_init_scale"},
-                                                                              {"growth_factor", "_growth_factor"},
-                                                                              {"backoff_factor", "_backoff_factor"},
-                                                                              {"growth_interval", "_growth_interval"},
-                                                                              {"_growth_tracker", "_init_growth_tracker"}};
+  if (enabled != kNoNode && graph.kind(enabled) == Kind::boolean && !graph.boolean(enabled))
+    return graph.make_none();
+  static constexpr std::pair<std::string_view, std::string_view> kFields[] = {
+      {"scale", "_init_scale"},
+      {"growth_factor", "_growth_factor"},
+      {"backoff_factor", "_backoff_factor"},
+      {"growth_interval", "_growth_interval"},
+      {"_growth_tracker", "_init_growth_tracker"}};
   const NodeId dict = graph.make_dict(DictFlavor::plain, graph.at(call.id));
   for (const auto& [key, attribute] : kFields) {
     const NodeId value = graph.find(call.state, attribute);
@@ -144,7 +158,8 @@ bool interpret_object(Call& call) {
     call.note_data("its state_dict");
     return true;
   }
-  if (has(call, "param_groups") && has(call, "state") && call.graph.kind(call.graph.find(call.state, "state")) == Kind::dict) {
+  if (has(call, "param_groups") && has(call, "state") &&
+      call.graph.kind(call.graph.find(call.state, "state")) == Kind::dict) {
     call.become(optimizer_state(call));
     call.note(Code::scaler_from_object, call.class_name() + " → its state_dict");
     return true;

@@ -19,10 +19,12 @@ void refuse_unsafe(const GlobalLog& globals) {
   // Allowed by themselves, but how a refused name is reached.
   for (const GlobalUse& use : globals.uses()) {
     const auto known = find_global(use.module, use.name);
-    if (use.called && known && (known->role == Role::getattr || known->role == Role::reconstructor)) names += ", reached through " + use.dotted();
+    if (use.called && known && (known->role == Role::getattr || known->role == Role::reconstructor))
+      names += ", reached through " + use.dotted();
   }
   if (refused.size() > kNamedMost) names += ", and " + std::to_string(refused.size() - kNamedMost) + " more";
-  throw Error(Code::unsafe_global, (refused.size() == 1 ? "unsafe global " : "unsafe globals ") + names).at(refused[0]->at);
+  throw Error(Code::unsafe_global, (refused.size() == 1 ? "unsafe global " : "unsafe globals ") + names)
+      .at(refused[0]->at);
 }
 
 // What is not on the list is named also when the file turns out to be broken.
@@ -43,12 +45,14 @@ pickle::Decoded decode_program(pickle::Program program, std::size_t begin, Globa
   } catch (Error& error) {
     if (error.fault() == Fault::refused) throw;
     refuse_unsafe(globals);
-    if (const std::string names = foreign_names(globals); !names.empty()) error.in("(the pickle names " + names + ")");
+    if (const std::string names = foreign_names(globals); !names.empty())
+      error.in("(the pickle names " + names + ")");
     throw;
   }
 }
 
-pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits, GlobalLog& globals) {
+pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits,
+                                  GlobalLog& globals) {
   const auto size = pickle::find_program_size(source, offset, limits.pickle_bytes_max);
   // A program without an end is decoded as far as it goes, for the names in it and for the exact complaint.
   constexpr std::uint64_t kBrokenMost = std::uint64_t{64} << 20;

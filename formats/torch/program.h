@@ -1,4 +1,5 @@
-// One pickle program of a checkpoint: decoded, and judged by the names in it before anything else is believed.
+// One pickle program of a checkpoint: decoded, and judged by the names in it before anything else is
+// believed.
 #pragma once
 
 #include "formats/pickle/decoder.h"
@@ -8,14 +9,16 @@
 
 namespace ferry::torch {
 
-// Decodes the program that starts at `begin`.  Names on no list are refused, used or not, and refusal outranks a
-// program that breaks later: Code::unsafe_global names them all.
+// Decodes the program that starts at `begin`.  Names on no list are refused, used or not, and refusal
+// outranks a program that breaks later: Code::unsafe_global names them all.
 pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals);
 
 // Reads the program at `offset` of a stream in which its size is not written down, and decodes it.
-pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits, GlobalLog& globals);
+pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits,
+                                  GlobalLog& globals);
 
-// The common part of the readers, after the main program was decoded into checkpoint.values: what is known of the pickle.
+// The common part of the readers, after the main program was decoded into checkpoint.values: what is known of
+// the pickle.
 void describe_program(Checkpoint& checkpoint, pickle::Decoded decoded);
 
 }  // namespace ferry::torch

@@ -11,7 +11,8 @@ namespace ferry::torch {
 Checkpoint open_zip(SourcePtr source, const Limits& limits);
 
 // The stream of pickles and storages of torch.save in PyTorch 0.1.10 … 1.5 (and later by
-// _use_new_zipfile_serialization=False).  Every storage is delivered exactly once; the format has no checksums.
+// _use_new_zipfile_serialization=False).  Every storage is delivered exactly once; the format has no
+// checksums.
 bool starts_like_legacy(const ByteSource& source);
 Checkpoint open_legacy(SourcePtr source, const Limits& limits);
 

@@ -16,12 +16,14 @@ using python::Call;
 }
 
 [[noreturn]] void throw_unsupported(const Call& call, std::string_view kind) {
-  throw Error(Code::unsupported_tensor, std::string(kind) + " tensors are not converted yet").at(call.graph.at(call.id));
+  throw Error(Code::unsupported_tensor, std::string(kind) + " tensors are not converted yet")
+      .at(call.graph.at(call.id));
 }
 
 std::string list_text(std::span<const std::int64_t> numbers) {
   std::string text = "(";
-  for (std::size_t i = 0; i < numbers.size() && i < 8; ++i) text += (i > 0 ? ", " : "") + std::to_string(numbers[i]);
+  for (std::size_t i = 0; i < numbers.size() && i < 8; ++i)
+    text += (i > 0 ? ", " : "") + std::to_string(numbers[i]);
   return text + (numbers.size() > 8 ? ", …)" : ")");
 }
 
@@ -30,19 +32,27 @@ std::string list_text(std::span<const std::int64_t> numbers) {
 bool Rebuilder::interpret(Call& call) {
   if (!call.known) return interpret_object(call);
   switch (call.known->role) {
-    case Role::rebuild_from_type: return rebuild_from_type(call);
+    case Role::rebuild_from_type:
+      return rebuild_from_type(call);
     case Role::rebuild_from_numpy:
-    case Role::rebuild_from_cpu: return rebuild_on_device(call);
-    case Role::parameter_type: return old_variable(call);
-    case Role::size: return make_size(call);
-    case Role::device: return make_device(call);
-    case Role::layout: return make_layout(call);
-    case Role::tensor_type: call.fail("would make a tensor of uninitialised memory");
+    case Role::rebuild_from_cpu:
+      return rebuild_on_device(call);
+    case Role::parameter_type:
+      return old_variable(call);
+    case Role::size:
+      return make_size(call);
+    case Role::device:
+      return make_device(call);
+    case Role::layout:
+      return make_layout(call);
+    case Role::tensor_type:
+      call.fail("would make a tensor of uninitialised memory");
     case Role::thnn_backend:
       call.need_nothing_after();
       call.become(call.graph.make_none());
       return true;
-    default: break;
+    default:
+      break;
   }
   if (rebuild(call, call.known->role, call.arguments)) return true;
   return interpret_object(call);
@@ -54,26 +64,46 @@ bool Rebuilder::rebuild(Call& call, Role role, std::span<const NodeId> arguments
       call.fail("is called with " + std::to_string(arguments.size()) + " arguments");
   };
   switch (role) {
-    case Role::rebuild_tensor: counted(4, 4); return rebuild_strided(call, arguments, false, false);
-    case Role::rebuild_tensor_v2: counted(6, 7); return rebuild_strided(call, arguments, true, false);
-    case Role::rebuild_tensor_v3: counted(7, 8); return rebuild_strided(call, arguments, true, true);
-    case Role::rebuild_parameter: counted(3, 3); return rebuild_parameter(call, arguments);
-    case Role::rebuild_parameter_with_state: counted(4, 4); return rebuild_parameter(call, arguments);
-    case Role::rebuild_meta: counted(4, 4); return rebuild_meta(call, arguments);
+    case Role::rebuild_tensor:
+      counted(4, 4);
+      return rebuild_strided(call, arguments, false, false);
+    case Role::rebuild_tensor_v2:
+      counted(6, 7);
+      return rebuild_strided(call, arguments, true, false);
+    case Role::rebuild_tensor_v3:
+      counted(7, 8);
+      return rebuild_strided(call, arguments, true, true);
+    case Role::rebuild_parameter:
+      counted(3, 3);
+      return rebuild_parameter(call, arguments);
+    case Role::rebuild_parameter_with_state:
+      counted(4, 4);
+      return rebuild_parameter(call, arguments);
+    case Role::rebuild_meta:
+      counted(4, 4);
+      return rebuild_meta(call, arguments);
     case Role::rebuild_sparse:
-    case Role::rebuild_sparse_csr: throw_unsupported(call, "sparse");
-    case Role::rebuild_quantized: throw_unsupported(call, "quantized");
-    case Role::rebuild_nested: throw_unsupported(call, "nested");
-    case Role::rebuild_wrapper: throw_unsupported(call, "wrapper subclass");
-    default: return false;
+    case Role::rebuild_sparse_csr:
+      throw_unsupported(call, "sparse");
+    case Role::rebuild_quantized:
+      throw_unsupported(call, "quantized");
+    case Role::rebuild_nested:
+      throw_unsupported(call, "nested");
+    case Role::rebuild_wrapper:
+      throw_unsupported(call, "wrapper subclass");
+    default:
+      return false;
   }
 }
 
-// (storage, offset, size, stride[, requires_grad, backward_hooks[, metadata]]); v3 has the dtype before the metadata.
-bool Rebuilder::rebuild_strided(Call& call, std::span<const NodeId> arguments, bool has_grad, bool has_dtype) {
+// (storage, offset, size, stride[, requires_grad, backward_hooks[, metadata]]); v3 has the dtype before the
+// metadata.
+bool Rebuilder::rebuild_strided(Call& call, std::span<const NodeId> arguments, bool has_grad,
+                                bool has_dtype) {
   const ValueGraph& graph = call.graph;
   call.need_nothing_after();
-  if (graph.kind(arguments[0]) != Kind::storage) fail_tensor(call, "a tensor is rebuilt from something that is no storage");
+  if (graph.kind(arguments[0]) != Kind::storage)
+    fail_tensor(call, "a tensor is rebuilt from something that is no storage");
   const StorageView view = storages_.views()[graph.index(arguments[0])];
   const Window window = read_window(call, arguments[1], arguments[2], arguments[3]);
   Tensor tensor;
@@ -105,7 +135,8 @@ bool Rebuilder::rebuild_meta(Call& call, std::span<const NodeId> arguments) {
   tensor.requires_grad = read_flag(call, arguments[3]);
   const Window window = read_window(call, call.graph.make_integer(0), arguments[1], arguments[2]);
   const auto extent = checked_extent(window.shape, window.strides, 0);
-  if (!extent || !checked_mul(*extent, info(tensor.dtype).itemsize)) fail_tensor(call, "a meta tensor of shape " + list_text(window.shape) + " is larger than can be counted");
+  if (!extent || !checked_mul(*extent, info(tensor.dtype).itemsize))
+    fail_tensor(call, "a meta tensor of shape " + list_text(window.shape) + " is larger than can be counted");
   become_tensor(call, tensor, window);
   return true;
 }
@@ -113,7 +144,8 @@ bool Rebuilder::rebuild_meta(Call& call, std::span<const NodeId> arguments) {
 // (tensor, requires_grad, backward_hooks[, state])
 bool Rebuilder::rebuild_parameter(Call& call, std::span<const NodeId> arguments) {
   call.need_nothing_after();
-  if (call.graph.kind(arguments[0]) != Kind::tensor) fail_tensor(call, "a Parameter is made of something that is no tensor");
+  if (call.graph.kind(arguments[0]) != Kind::tensor)
+    fail_tensor(call, "a Parameter is made of something that is no tensor");
   Tensor tensor = checkpoint_.tensors[call.graph.index(arguments[0])];
   tensor.parameter = true;
   tensor.requires_grad = read_flag(call, arguments[1]);
@@ -127,9 +159,11 @@ bool Rebuilder::rebuild_parameter(Call& call, std::span<const NodeId> arguments)
 bool Rebuilder::rebuild_from_type(Call& call) {
   ValueGraph& graph = call.graph;
   call.need_nothing_after();
-  if (call.arguments.size() < 3 || call.arguments.size() > 4) call.fail("is called with " + std::to_string(call.arguments.size()) + " arguments");
+  if (call.arguments.size() < 3 || call.arguments.size() > 4)
+    call.fail("is called with " + std::to_string(call.arguments.size()) + " arguments");
   const NodeId function = call.arguments[0], type = call.arguments[1];
-  if (graph.kind(function) != Kind::global || graph.kind(type) != Kind::global) call.fail("takes a function and a class");
+  if (graph.kind(function) != Kind::global || graph.kind(type) != Kind::global)
+    call.fail("takes a function and a class");
   const auto known = find_global(graph.text(graph.module(function)), graph.text(graph.attribute(function)));
   const auto items = graph.items(call.arguments[2]);
   const std::vector<NodeId> arguments(items.begin(), items.end());
@@ -144,24 +178,31 @@ bool Rebuilder::rebuild_from_type(Call& call) {
   return true;
 }
 
-// (array or tensor, dtype, device, requires_grad): tensors of XLA and other devices are pickled through the CPU.
+// (array or tensor, dtype, device, requires_grad): tensors of XLA and other devices are pickled through the
+// CPU.
 bool Rebuilder::rebuild_on_device(Call& call) {
   call.need_arguments(4, 4);
   call.need_nothing_after();
-  if (call.graph.kind(call.arguments[0]) != Kind::tensor) fail_tensor(call, "a tensor is rebuilt from something that is no array");
+  if (call.graph.kind(call.arguments[0]) != Kind::tensor)
+    fail_tensor(call, "a tensor is rebuilt from something that is no array");
   Tensor tensor = checkpoint_.tensors[call.graph.index(call.arguments[0])];
   const DType dtype = read_dtype(call, call.arguments[1]);
-  if (dtype != tensor.dtype) throw_unsupported(call, "device (" + std::string(info(tensor.dtype).name) + " array as " + std::string(info(dtype).name) + ")");
+  if (dtype != tensor.dtype)
+    throw_unsupported(call, "device (" + std::string(info(tensor.dtype).name) + " array as " +
+                                std::string(info(dtype).name) + ")");
   tensor.requires_grad = read_flag(call, call.arguments[3]);
   checkpoint_.tensors.push_back(tensor);
-  call.note(Code::device_to_cpu, "a tensor of device " + quote(call.graph.as_text(call.arguments[2]).value_or("?")));
+  call.note(Code::device_to_cpu,
+            "a tensor of device " + quote(call.graph.as_text(call.arguments[2]).value_or("?")));
   call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   return true;
 }
 
-// Parameter(tensor[, requires_grad]) as PyTorch ≤ 0.3 wrote it, with (requires_grad, volatile, hooks) as state.
+// Parameter(tensor[, requires_grad]) as PyTorch ≤ 0.3 wrote it, with (requires_grad, volatile, hooks) as
+// state.
 bool Rebuilder::old_variable(Call& call) {
-  if (call.arguments.empty() || call.graph.kind(call.arguments[0]) != Kind::tensor) call.fail("would make a Parameter of no tensor");
+  if (call.arguments.empty() || call.graph.kind(call.arguments[0]) != Kind::tensor)
+    call.fail("would make a Parameter of no tensor");
   call.need_arguments(1, 2);
   if (!call.list_items.empty() || !call.dict_items.empty()) call.fail("takes no items");
   Tensor tensor = checkpoint_.tensors[call.graph.index(call.arguments[0])];
@@ -219,26 +260,33 @@ bool Rebuilder::make_layout(Call& call) {
   return true;
 }
 
-Rebuilder::Window Rebuilder::read_window(const Call& call, NodeId offset, NodeId shape, NodeId strides) const {
+Rebuilder::Window Rebuilder::read_window(const Call& call, NodeId offset, NodeId shape,
+                                         NodeId strides) const {
   Window window;
-  if (call.graph.kind(offset) != Kind::integer || call.graph.integer(offset) < 0) fail_tensor(call, "the offset of a tensor is no count");
+  if (call.graph.kind(offset) != Kind::integer || call.graph.integer(offset) < 0)
+    fail_tensor(call, "the offset of a tensor is no count");
   window.offset = call.graph.integer(offset);
   window.shape = read_sizes(call, shape, "shape");
   window.strides = read_sizes(call, strides, "strides");
-  if (window.shape.size() != window.strides.size()) fail_tensor(call, "a tensor has shape " + list_text(window.shape) + " and strides " + list_text(window.strides));
+  if (window.shape.size() != window.strides.size())
+    fail_tensor(
+        call, "a tensor has shape " + list_text(window.shape) + " and strides " + list_text(window.strides));
   return window;
 }
 
 std::vector<std::int64_t> Rebuilder::read_sizes(const Call& call, NodeId node, const char* what) const {
   const Kind kind = call.graph.kind(node);
-  if (kind != Kind::tuple && kind != Kind::size) fail_tensor(call, std::string("the ") + what + " of a tensor is no tuple");
+  if (kind != Kind::tuple && kind != Kind::size)
+    fail_tensor(call, std::string("the ") + what + " of a tensor is no tuple");
   std::vector<std::int64_t> sizes;
   for (const NodeId item : call.graph.items(node)) {
     if (call.graph.kind(item) != Kind::integer || call.graph.integer(item) < 0)
       fail_tensor(call, std::string("the ") + what + " of a tensor holds something that is no count");
     sizes.push_back(call.graph.integer(item));
   }
-  if (sizes.size() > limits_.rank_max) fail_tensor(call, "a tensor has " + std::to_string(sizes.size()) + " dimensions, more than " + std::to_string(limits_.rank_max));
+  if (sizes.size() > limits_.rank_max)
+    fail_tensor(call, "a tensor has " + std::to_string(sizes.size()) + " dimensions, more than " +
+                          std::to_string(limits_.rank_max));
   return sizes;
 }
 
@@ -249,20 +297,25 @@ bool Rebuilder::read_flag(const Call& call, NodeId node) const {
 
 DType Rebuilder::read_dtype(const Call& call, NodeId node) const {
   if (call.graph.kind(node) == Kind::global) {
-    const auto known = find_global(call.graph.text(call.graph.module(node)), call.graph.text(call.graph.attribute(node)));
+    const auto known =
+        find_global(call.graph.text(call.graph.module(node)), call.graph.text(call.graph.attribute(node)));
     if (known && known->role == Role::dtype) return *known->dtype;
   }
   fail_tensor(call, "a tensor has an unknown dtype");
 }
 
-void Rebuilder::check_inside(const Call& call, const Window& window, const StorageView& view, DType dtype) const {
+void Rebuilder::check_inside(const Call& call, const Window& window, const StorageView& view,
+                             DType dtype) const {
   const Storage& storage = checkpoint_.storages[view.storage];
   const auto extent = checked_extent(window.shape, window.strides, window.offset);
   // Elements of an untyped storage are bytes; those of a typed one have its own type.
   const auto reach = extent ? checked_mul(*extent, storage.untyped ? info(dtype).itemsize : 1) : std::nullopt;
   const bool empty = checked_numel(window.shape) == 0;
   if (!reach || (*reach > view.numel && !empty))
-    fail_tensor(call, "a tensor of shape " + list_text(window.shape) + ", strides " + list_text(window.strides) + " and offset " + std::to_string(window.offset) + " reaches outside storage " + quote(storage.key) + " of " + std::to_string(view.numel) + (storage.untyped ? " bytes" : " elements"));
+    fail_tensor(call, "a tensor of shape " + list_text(window.shape) + ", strides " +
+                          list_text(window.strides) + " and offset " + std::to_string(window.offset) +
+                          " reaches outside storage " + quote(storage.key) + " of " +
+                          std::to_string(view.numel) + (storage.untyped ? " bytes" : " elements"));
 }
 
 void Rebuilder::become_tensor(Call& call, Tensor tensor, const Window& window) {
@@ -279,7 +332,8 @@ void Rebuilder::drop_state(Call& call, NodeId state) {
   std::string names;
   for (const NodeId dict : dicts)
     for (std::size_t i = 0; graph.kind(dict) == Kind::dict && i < graph.entry_count(dict); ++i)
-      names += (names.empty() ? "" : ", ") + std::string(graph.as_text(graph.entry(dict, i).key).value_or("?"));
+      names +=
+          (names.empty() ? "" : ", ") + std::string(graph.as_text(graph.entry(dict, i).key).value_or("?"));
   if (!names.empty()) call.note(Code::attributes_dropped, "attributes of a tensor: " + names);
 }
 

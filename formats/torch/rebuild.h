@@ -1,6 +1,7 @@
 // What PyTorch's own calls in a pickle mean: tensors, parameters, sizes, devices; and objects of its classes.
 //
-// Source: torch/_utils.py (_rebuild_*), torch/_tensor.py (_rebuild_from_type_v2), torch/nn/parameter.py, 0.1.10 … 2.13.
+// Source: torch/_utils.py (_rebuild_*), torch/_tensor.py (_rebuild_from_type_v2), torch/nn/parameter.py,
+// 0.1.10 … 2.13.
 #pragma once
 
 #include "formats/python/interpret.h"
@@ -39,7 +40,8 @@ class Rebuilder {
   std::vector<std::int64_t> read_sizes(const python::Call& call, NodeId node, const char* what) const;
   bool read_flag(const python::Call& call, NodeId node) const;
   DType read_dtype(const python::Call& call, NodeId node) const;
-  void check_inside(const python::Call& call, const Window& window, const StorageView& view, DType dtype) const;
+  void check_inside(const python::Call& call, const Window& window, const StorageView& view,
+                    DType dtype) const;
   void become_tensor(python::Call& call, Tensor tensor, const Window& window);
   void drop_state(python::Call& call, NodeId state);
 
@@ -48,7 +50,8 @@ class Rebuilder {
   const Limits& limits_;
 };
 
-// Objects of torch's classes that are kept whole in a pickle: modules, optimizers, scalers, schedulers → their state.
+// Objects of torch's classes that are kept whole in a pickle: modules, optimizers, scalers, schedulers →
+// their state.
 bool interpret_object(python::Call& call);
 
 }  // namespace ferry::torch

@@ -5,7 +5,8 @@
 namespace ferry::torch {
 namespace {
 
-constexpr std::uint64_t kGapMost = 64 << 10;    // a larger gap is left for finish(): its bytes may come from a later task
+constexpr std::uint64_t kGapMost =
+    64 << 10;  // a larger gap is left for finish(): its bytes may come from a later task
 constexpr std::uint64_t kBlock = 1 << 20;
 
 }  // namespace

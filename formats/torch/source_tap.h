@@ -1,7 +1,7 @@
 // The source's hash, taken from bytes that are read anyway.
 //
-// Tasks on several threads read pieces of the source; each gives its pieces here in its turn, which is the order of the
-// tasks.  Small gaps between pieces (headers, padding) are read by the tap itself.
+// Tasks on several threads read pieces of the source; each gives its pieces here in its turn, which is the
+// order of the tasks.  Small gaps between pieces (headers, padding) are read by the tap itself.
 #pragma once
 
 #include <condition_variable>
@@ -20,8 +20,8 @@ class SourceTap {
     std::uint64_t offset;
     Bytes bytes;
   };
-  // Waits for the turn of `task`, hashes what is new in the pieces, and passes the turn on.  Every task must take its
-  // turn exactly once, also with no pieces, and also when it fails: see Turn.
+  // Waits for the turn of `task`, hashes what is new in the pieces, and passes the turn on.  Every task must
+  // take its turn exactly once, also with no pieces, and also when it fails: see Turn.
   void take_turn(std::size_t task, std::span<const Piece> pieces);
 
   // Hashes what no task has given, and returns the hash of the whole source.

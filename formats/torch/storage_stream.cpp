@@ -34,17 +34,20 @@ void StorageStream::read(std::span<std::byte> out) {
 }
 
 bool is_plain(const Storage& storage) {
-  return storage.parts.empty() && storage.bytes.compression == Compression::stored && !storage.bytes.big_endian;
+  return storage.parts.empty() && storage.bytes.compression == Compression::stored &&
+         !storage.bytes.big_endian;
 }
 
 void swap_bytes(std::span<std::byte> bytes, std::size_t unit) {
   for (std::size_t i = 0; i + unit <= bytes.size(); i += unit)
-    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i), bytes.begin() + static_cast<std::ptrdiff_t>(i + unit));
+    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(i),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(i + unit));
 }
 
 void check_storage_crc(const Storage& storage, std::uint32_t crc) {
   if (!storage.bytes.crc || *storage.bytes.crc == crc) return;
-  throw Error(Code::checksum_mismatch, "the bytes of storage " + quote(storage.key) + " do not give the CRC-32 that was stored with them")
+  throw Error(Code::checksum_mismatch, "the bytes of storage " + quote(storage.key) +
+                                           " do not give the CRC-32 that was stored with them")
       .at(storage.bytes.offset)
       .of(storage.bytes.source->name());
 }

@@ -9,8 +9,8 @@
 
 namespace ferry::torch {
 
-// Reads a storage as it will be written except for compaction: inflated, little-endian.  The CRC of the source is checked
-// when the last byte has been read.
+// Reads a storage as it will be written except for compaction: inflated, little-endian.  The CRC of the
+// source is checked when the last byte has been read.
 class StorageStream {
  public:
   explicit StorageStream(const Storage& storage);

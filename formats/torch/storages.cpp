@@ -38,19 +38,24 @@ void StorageTable::resolve_one(NodeId id) {
   const auto items = graph.items(tuple);
   const std::vector<NodeId> parts(items.begin(), items.end());
   const auto type = parts.empty() ? std::nullopt : graph.as_text(parts[0]);
-  if (type == "module" && layout_ == Layout::legacy && parts.size() == 4 && graph.kind(parts[1]) == Kind::global) {
+  if (type == "module" && layout_ == Layout::legacy && parts.size() == 4 &&
+      graph.kind(parts[1]) == Kind::global) {
     graph.become(id, parts[1]);
     return;
   }
-  if (type != "storage") fail(graph, id, "a persistent id names no storage but " + (type ? quote(*type, 40) : "something else"));
+  if (type != "storage")
+    fail(graph, id, "a persistent id names no storage but " + (type ? quote(*type, 40) : "something else"));
   const std::size_t expected = layout_ == Layout::zip ? 5 : 6;
   if (parts.size() != expected)
-    fail(graph, id, "a persistent id has " + std::to_string(parts.size()) + " parts where " + std::to_string(expected) + " belong");
+    fail(graph, id,
+         "a persistent id has " + std::to_string(parts.size()) + " parts where " + std::to_string(expected) +
+             " belong");
   const std::uint32_t storage = root_storage(id, parts);
   StorageView view{storage, 0, checkpoint_.storages[storage].numel};
   if (layout_ == Layout::legacy && graph.kind(parts[5]) != Kind::none) view = view_of(id, storage, parts[5]);
   views_.push_back(view);
-  graph.become(id, graph.make_indexed(Kind::storage, static_cast<std::uint32_t>(views_.size() - 1), graph.at(id)));
+  graph.become(
+      id, graph.make_indexed(Kind::storage, static_cast<std::uint32_t>(views_.size() - 1), graph.at(id)));
 }
 
 std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> parts) {
@@ -58,7 +63,8 @@ std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> part
   Storage storage;
   if (graph.kind(parts[1]) != Kind::global) fail(graph, id, "a persistent id names no storage type");
   const auto [cached, fresh_type] = types_.try_emplace(parts[1]);
-  if (fresh_type) cached->second = find_global(graph.text(graph.module(parts[1])), graph.text(graph.attribute(parts[1])));
+  if (fresh_type)
+    cached->second = find_global(graph.text(graph.module(parts[1])), graph.text(graph.attribute(parts[1])));
   const std::optional<KnownGlobal>& known = cached->second;
   storage.untyped = known && known->role == Role::untyped_storage;
   if (known && known->role == Role::storage_type)
@@ -77,28 +83,39 @@ std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> part
   if (!size) fail(graph, id, "storage " + quote(*key) + " has more bytes than can be counted");
   storage.bytes.size = *size;
 
-  const auto [found, fresh] = by_key_.try_emplace(storage.key, static_cast<std::uint32_t>(checkpoint_.storages.size()));
+  const auto [found, fresh] =
+      by_key_.try_emplace(storage.key, static_cast<std::uint32_t>(checkpoint_.storages.size()));
   if (fresh) {
     checkpoint_.storages.push_back(std::move(storage));
     return found->second;
   }
   const Storage& first = checkpoint_.storages[found->second];
   if (first.dtype != storage.dtype || first.untyped != storage.untyped)
-    fail(graph, id, "storage " + quote(storage.key) + " is used with two types, " + std::string(info(first.dtype).name) + " and " + std::string(info(storage.dtype).name));
+    fail(graph, id,
+         "storage " + quote(storage.key) + " is used with two types, " + std::string(info(first.dtype).name) +
+             " and " + std::string(info(storage.dtype).name));
   if (first.numel != storage.numel)
-    fail(graph, id, "storage " + quote(storage.key) + " is used with two sizes, " + std::to_string(first.numel) + " and " + std::to_string(storage.numel));
+    fail(graph, id,
+         "storage " + quote(storage.key) + " is used with two sizes, " + std::to_string(first.numel) +
+             " and " + std::to_string(storage.numel));
   return found->second;
 }
 
 StorageView StorageTable::view_of(NodeId id, std::uint32_t storage, NodeId view) {
   const ValueGraph& graph = checkpoint_.values;
   const auto parts = graph.items(view);
-  if (graph.kind(view) != Kind::tuple || parts.size() != 3) fail(graph, id, "the view of a storage is no tuple of key, offset and size");
-  if (graph.kind(parts[1]) != Kind::integer || graph.kind(parts[2]) != Kind::integer) fail(graph, id, "the view of a storage has no offset and size");
+  if (graph.kind(view) != Kind::tuple || parts.size() != 3)
+    fail(graph, id, "the view of a storage is no tuple of key, offset and size");
+  if (graph.kind(parts[1]) != Kind::integer || graph.kind(parts[2]) != Kind::integer)
+    fail(graph, id, "the view of a storage has no offset and size");
   const std::int64_t offset = graph.integer(parts[1]), size = graph.integer(parts[2]);
   const Storage& root = checkpoint_.storages[storage];
-  if (offset < 0 || size < 0 || !fits(static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(size), static_cast<std::uint64_t>(root.numel)))
-    fail(graph, id, "a view of " + std::to_string(size) + " elements at " + std::to_string(offset) + " lies outside storage " + quote(root.key) + " of " + std::to_string(root.numel));
+  if (offset < 0 || size < 0 ||
+      !fits(static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(size),
+            static_cast<std::uint64_t>(root.numel)))
+    fail(graph, id,
+         "a view of " + std::to_string(size) + " elements at " + std::to_string(offset) +
+             " lies outside storage " + quote(root.key) + " of " + std::to_string(root.numel));
   return {storage, offset, size};
 }
 

@@ -2,7 +2,8 @@
 //
 // zip:    ('storage', type, key, location, numel)
 // legacy: ('storage', type, key, location, numel, None | (view_key, offset, view_numel))
-// Source: torch/serialization.py, persistent_id and persistent_load of _legacy_save/_save, versions 0.1.10 … 2.13.
+// Source: torch/serialization.py, persistent_id and persistent_load of _legacy_save/_save, versions 0.1.10
+// … 2.13.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +29,9 @@ class StorageTable {
   enum class Layout : std::uint8_t { zip, legacy };
   StorageTable(Checkpoint& checkpoint, Layout layout) : checkpoint_(checkpoint), layout_(layout) {}
 
-  // Replaces every persistent id of the graph: storages become Kind::storage with an index into views(), classes of
-  // modules that torch ≤ 1.5 wrote with their source become the class.  Equal keys must mean equal storages.
-  // Throws Code::bad_storage.
+  // Replaces every persistent id of the graph: storages become Kind::storage with an index into views(),
+  // classes of modules that torch ≤ 1.5 wrote with their source become the class.  Equal keys must mean equal
+  // storages. Throws Code::bad_storage.
   void resolve();
 
   const std::vector<StorageView>& views() const { return views_; }

@@ -80,7 +80,7 @@ class ZipWriter {
         write_stream(task, turn);
         break;
     }
-    if (progress_) progress_(written_ += task.size);
+    if (progress_) progress_(task.size);
   }
 
   // --- many small records: assembled in one buffer, written at once
@@ -295,7 +295,6 @@ class ZipWriter {
   std::vector<Task> tasks_;
   std::unique_ptr<Sliced[]> sliced_;
   WriteResult result_;
-  std::atomic<std::uint64_t> written_ = 0;
 };
 
 }  // namespace

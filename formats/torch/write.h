@@ -49,7 +49,7 @@ class SourceHash {
   virtual std::string hex() = 0;  // XXH3-128: 32 digits
 };
 
-// Called with bytes written so far; may be called from any thread.
+// Called with the bytes written since the last call, from any thread.
 using ProgressFunction = std::function<void(std::uint64_t)>;
 
 struct WriteResult {

@@ -11,18 +11,21 @@
 namespace ferry::torch {
 namespace {
 
-constexpr std::uint64_t kSmallRecordMax = 4096;  // version, byteorder: a few characters
+constexpr std::uint64_t kSmallRecordMax = 4096;      // version, byteorder: a few characters
 constexpr int kVersionLeast = 1, kVersionMost = 10;  // torch's kMinSupportedFileFormatVersion and kMax…
 
 // Archives that other programs make, by a record that only they have.
 void refuse_other_archives(const zip::Archive& archive, const std::string& root) {
   const auto refuse = [](const std::string& what) { throw Error(Code::unsupported_container, what); };
-  if (archive.find(root + "constants.pkl") != nullptr) refuse("this is a TorchScript archive, which this version does not read");
+  if (archive.find(root + "constants.pkl") != nullptr)
+    refuse("this is a TorchScript archive, which this version does not read");
   for (const zip::Record& record : archive.records()) {
     if (record.name == "_stable_baselines3_version" || record.name == "policy.pth")
       refuse("this is a stable-baselines3 archive, which this version does not read");
-    if (record.name.ends_with("model.json")) refuse("this is a torch.export or old TorchScript archive, which this version does not read");
-    if (record.name.ends_with(".npy")) refuse("this is a numpy .npz archive, which this version does not read");
+    if (record.name.ends_with("model.json"))
+      refuse("this is a torch.export or old TorchScript archive, which this version does not read");
+    if (record.name.ends_with(".npy"))
+      refuse("this is a numpy .npz archive, which this version does not read");
     if (record.name == "config.json" || record.name.ends_with(".keras")) refuse("this is a Keras archive");
   }
 }
@@ -58,8 +61,10 @@ void read_version(Checkpoint& checkpoint, const zip::Archive& archive, const std
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   int version = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), version);
-  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || version < kVersionLeast || version > kVersionMost)
-    throw Error(Code::bad_version, "version " + quote(text, 40) + " is unknown").in("in record " + quote(record->name));
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || version < kVersionLeast ||
+      version > kVersionMost)
+    throw Error(Code::bad_version, "version " + quote(text, 40) + " is unknown")
+        .in("in record " + quote(record->name));
   checkpoint.container.version = text;
 }
 
@@ -71,7 +76,8 @@ bool read_byte_order(Checkpoint& checkpoint, const zip::Archive& archive, const 
   checkpoint.container.byte_order = text;
   if (text == "little") return false;
   if (text == "big") return true;
-  throw Error(Code::bad_byte_order, "the byte order is " + quote(text, 40)).in("in record " + quote(record->name));
+  throw Error(Code::bad_byte_order, "the byte order is " + quote(text, 40))
+      .in("in record " + quote(record->name));
 }
 
 void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, const std::string& root) {
@@ -85,10 +91,12 @@ void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, con
   container.serialization_id = archive.find(root + ".data/serialization_id") != nullptr;
   container.records.reserve(archive.records().size());
   for (const zip::Record& record : archive.records())
-    container.records.push_back({record.name, record.data_offset, record.size, record.stored_size, record.crc});
+    container.records.push_back(
+        {record.name, record.data_offset, record.size, record.stored_size, record.crc});
 }
 
-void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive& archive, const std::string& root, bool big_endian) {
+void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive& archive,
+                   const std::string& root, bool big_endian) {
   std::string name = root;
   name.append("data/").append(storage.key);
   const zip::Record* record = archive.find(name);
@@ -101,7 +109,10 @@ void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive&
     return;
   }
   if (record->size != storage.bytes.size)
-    throw Error(Code::bad_record_size, "storage " + quote(storage.key) + " of " + std::to_string(storage.numel) + " elements needs " + std::to_string(storage.bytes.size) + " bytes, its record has " + std::to_string(record->size))
+    throw Error(Code::bad_record_size, "storage " + quote(storage.key) + " of " +
+                                           std::to_string(storage.numel) + " elements needs " +
+                                           std::to_string(storage.bytes.size) + " bytes, its record has " +
+                                           std::to_string(record->size))
         .at(record->header_offset)
         .in("in record " + quote(record->name));
   storage.bytes.source = archive.source();
@@ -113,7 +124,8 @@ void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive&
 }
 
 bool is_number(std::string_view text) {
-  return !text.empty() && text.size() < 10 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() && text.size() < 10 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 }  // namespace
@@ -136,17 +148,27 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
   try {
     describe_program(checkpoint, decode_program(std::move(program), 0, checkpoint.globals));
     table.resolve();
-    for (Storage& storage : checkpoint.storages) place_storage(checkpoint, storage, archive, root, big_endian);
+    for (Storage& storage : checkpoint.storages)
+      place_storage(checkpoint, storage, archive, root, big_endian);
     interpret(checkpoint, table, limits);
   } catch (Error& error) {
     error.in("in record " + quote(record.name));
     throw;
   }
   if (checkpoint.container.pickle_size != program_size)
-    checkpoint.note(checkpoint.values.root(), Code::trailing_bytes, std::to_string(program_size - checkpoint.container.pickle_size) + " bytes follow the end of the pickle in " + quote(record.name) + "; nothing refers to them");
-  const bool unsummed = std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(), [&](const Storage& s) { return s.bytes.source == source && !s.bytes.crc; });
-  if (unsummed) checkpoint.note(checkpoint.values.root(), Code::crc_not_computed, "records of the archive have no CRC-32");
-  checkpoint.container.numbered_keys = std::all_of(checkpoint.storages.begin(), checkpoint.storages.end(), [&](const Storage& s) { return s.bytes.source != source || is_number(s.key); });
+    checkpoint.note(checkpoint.values.root(), Code::trailing_bytes,
+                    std::to_string(program_size - checkpoint.container.pickle_size) +
+                        " bytes follow the end of the pickle in " + quote(record.name) +
+                        "; nothing refers to them");
+  const bool unsummed =
+      std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
+                  [&](const Storage& s) { return s.bytes.source == source && !s.bytes.crc; });
+  if (unsummed)
+    checkpoint.note(checkpoint.values.root(), Code::crc_not_computed,
+                    "records of the archive have no CRC-32");
+  checkpoint.container.numbered_keys =
+      std::all_of(checkpoint.storages.begin(), checkpoint.storages.end(),
+                  [&](const Storage& s) { return s.bytes.source != source || is_number(s.key); });
   return checkpoint;
 }
 

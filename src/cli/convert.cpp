@@ -50,7 +50,7 @@ FileReport convert_guarded(const Job& job, const ConvertOptions& options, Execut
   } catch (const std::bad_alloc&) {
     stopped_by(Error(Code::out_of_memory, "there was not enough memory"));
   } catch (const std::exception& error) {
-    stopped_by(Error(Code::cannot_read, std::string("internal error: ") + error.what()));
+    stopped_by(Error(Code::internal, std::string("internal error: ") + error.what()));
   }
   return file;
 }
@@ -76,7 +76,7 @@ class Announcer {
     const bool several = files_.size() > 1;
     if (several && !options_.verbose)
       progress_.print_out(report::one_line(file, style));
-    else if (several || !file.error)
+    else if (several || !file.error || file.outcome == Outcome::skipped)
       progress_.print_out(report::block(file, style));
   }
 
@@ -156,6 +156,9 @@ int run_convert(const ConvertOptions& options) {
   report.files = convert_all(jobs, options);
 
   print_result(report, options);
+  if (report::nothing_found(report))
+    print_error(Error(Code::no_input, "none of the files that were found is a checkpoint")
+                    .of(options.places.sources[0]));
   const int code = report::exit_code(report);
   if (options.report.empty()) return code;
   try {

@@ -53,7 +53,7 @@ void print_error(const std::exception& error) {
   else if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
     text += Error(Code::out_of_memory, "there was not enough memory").what();
   else
-    text += "internal error: " + escape_for_terminal(error.what());
+    text += Error(Code::internal, std::string("internal error: ") + error.what()).what();
   text += '\n';
   std::fwrite(text.data(), 1, text.size(), stderr);
 }

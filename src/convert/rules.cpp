@@ -7,14 +7,15 @@
 namespace ferry::convert {
 namespace {
 
-// What was asked for comes first, so that the other rules see, and report, only what will be written.
+// What was asked for comes first, so that the other rules see, and report, only what will be written; but
+// names are changed when prefixes are gone, for they are the names that people write their patterns for.
 // Parameters are numbered before steps move from groups into states, which are found by those numbers;
 // compaction comes last, when no tensor is added or dropped any more.
 constexpr auto kRules = std::to_array<Rule>({
     {"select", "only a part of the checkpoint is wanted", When::asked, select_subtree},
     {"filter", "only some of the tensors are wanted", When::asked, filter_tensors},
-    {"rename", "the new code uses other names", When::asked, rename_keys},
     {"prefixes", "a model that is not wrapped has no such keys", When::layout, strip_prefixes},
+    {"rename", "the new code uses other names", When::asked, rename_keys},
     {"amp", "apex.amp is gone, torch.amp.GradScaler took its place", When::layout, convert_amp},
     {"optimizer_ids", "PyTorch 1.6 and later number parameters by their position", When::layout,
      number_parameters},
@@ -22,6 +23,8 @@ constexpr auto kRules = std::to_array<Rule>({
     {"optimizer_groups", "PyTorch 2.x has options that older groups lack", When::layout, complete_groups},
     {"devices", "a tag of a device that is not there stops torch.load", When::needed_to_load, devices_to_cpu},
     {"compact", "torch.save wrote whole storages for small views", When::layout, compact_storages},
+    {"newer", "the first releases of 2.x know fewer kinds of values", When::needed_to_load,
+     remark_newer_values},
 });
 
 bool called_for(const Rule& rule, const RuleOptions& options) {

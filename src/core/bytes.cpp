@@ -53,8 +53,10 @@ class FileSource final : public ByteSource {
     while (!out.empty()) {
       const ssize_t got = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw Error(Code::cannot_read, "cannot read the file: " + system_text(errno)).at(offset).of(name_);
-      if (got == 0) throw Error(Code::source_changed, "the file became shorter while it was read").at(offset).of(name_);
+      if (got < 0)
+        throw Error(Code::cannot_read, "cannot read the file: " + system_text(errno)).at(offset).of(name_);
+      if (got == 0)
+        throw Error(Code::source_changed, "the file became shorter while it was read").at(offset).of(name_);
       out = out.subspan(static_cast<std::size_t>(got));
       offset += static_cast<std::uint64_t>(got);
     }

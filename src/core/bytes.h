@@ -1,4 +1,5 @@
-// Position-free input: bytes are asked for by offset, whole or not at all.  Nothing seeks, so nothing needs a lock.
+// Position-free input: bytes are asked for by offset, whole or not at all.  Nothing seeks, so nothing needs a
+// lock.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,8 @@ class ByteSource {
   virtual ~ByteSource() = default;
   virtual const std::string& name() const = 0;
   virtual std::uint64_t size() const = 0;
-  // Fills all of `out` from `offset`, or throws (Code::truncated past the end, Code::cannot_read).  Thread-safe.
+  // Fills all of `out` from `offset`, or throws (Code::truncated past the end, Code::cannot_read).
+  // Thread-safe.
   virtual void read_at(std::uint64_t offset, std::span<std::byte> out) const = 0;
   // Throws Code::source_changed when the bytes may no longer be those that were opened.
   virtual void check_unchanged() const {}
@@ -43,7 +45,8 @@ using SourcePtr = std::shared_ptr<const ByteSource>;
 // Bytes in memory, owned.
 class MemorySource final : public ByteSource {
  public:
-  MemorySource(std::string name, std::vector<std::byte> bytes) : name_(std::move(name)), bytes_(std::move(bytes)) {}
+  MemorySource(std::string name, std::vector<std::byte> bytes)
+      : name_(std::move(name)), bytes_(std::move(bytes)) {}
   const std::string& name() const override { return name_; }
   std::uint64_t size() const override { return bytes_.size(); }
   void read_at(std::uint64_t offset, std::span<std::byte> out) const override;
@@ -54,17 +57,20 @@ class MemorySource final : public ByteSource {
   std::vector<std::byte> bytes_;
 };
 
-// A regular file, read with pread and never mapped: a file that shrinks must not kill the process.  Directories,
-// FIFOs and devices are refused.  Size and modification time are those at opening; check_unchanged compares them.
+// A regular file, read with pread and never mapped: a file that shrinks must not kill the process.
+// Directories, FIFOs and devices are refused.  Size and modification time are those at opening;
+// check_unchanged compares them.
 SourcePtr open_file(const std::string& path);
 
-// Small reads that move forward mostly, served from one buffer: headers and pickle programs.  Not thread-safe.
+// Small reads that move forward mostly, served from one buffer: headers and pickle programs.  Not
+// thread-safe.
 class WindowReader {
  public:
   explicit WindowReader(const ByteSource& source, std::size_t window_bytes = 256 << 10)
       : source_(source), window_bytes_(window_bytes) {}
   std::uint64_t size() const { return source_.size(); }
-  // A view of [offset, offset + size), valid until the next call; throws Code::truncated when outside the source.
+  // A view of [offset, offset + size), valid until the next call; throws Code::truncated when outside the
+  // source.
   Bytes view(std::uint64_t offset, std::size_t size);
 
  private:
@@ -78,7 +84,8 @@ class WindowReader {
 template <typename T>
 T load_le(const std::byte* at) {
   T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>(value | static_cast<T>(T(at[i]) << (8 * i)));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    value = static_cast<T>(value | static_cast<T>(T(at[i]) << (8 * i)));
   return value;
 }
 template <typename T>

@@ -16,7 +16,9 @@ struct Change {
 
 class ChangeLog {
  public:
-  void add(Code code, std::string path, std::string what) { changes_.push_back({code, std::move(path), std::move(what)}); }
+  void add(Code code, std::string path, std::string what) {
+    changes_.push_back({code, std::move(path), std::move(what)});
+  }
   const std::vector<Change>& changes() const { return changes_; }
   bool has(Code code) const {
     for (const Change& change : changes_)

@@ -16,8 +16,8 @@ std::optional<std::int64_t> checked_numel(std::span<const std::int64_t> shape) {
   return numel;
 }
 
-std::optional<std::int64_t> checked_extent(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
-                                           std::int64_t offset) {
+std::optional<std::int64_t> checked_extent(std::span<const std::int64_t> shape,
+                                           std::span<const std::int64_t> strides, std::int64_t offset) {
   if (offset < 0) return std::nullopt;
   auto numel = checked_numel(shape);
   if (!numel) return std::nullopt;

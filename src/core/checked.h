@@ -30,9 +30,10 @@ inline bool fits(std::uint64_t offset, std::uint64_t size, std::uint64_t limit) 
 // The number of elements of a shape; nullopt for a negative size or a product that does not fit in 63 bits.
 std::optional<std::int64_t> checked_numel(std::span<const std::int64_t> shape);
 
-// One past the last element that a strided view reaches, counted from the start of its storage; `offset` for a view
-// with no elements.  nullopt when anything is negative or wraps.  Shape and strides must have the same rank.
-std::optional<std::int64_t> checked_extent(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
-                                           std::int64_t offset);
+// One past the last element that a strided view reaches, counted from the start of its storage; `offset` for
+// a view with no elements.  nullopt when anything is negative or wraps.  Shape and strides must have the same
+// rank.
+std::optional<std::int64_t> checked_extent(std::span<const std::int64_t> shape,
+                                           std::span<const std::int64_t> strides, std::int64_t offset);
 
 }  // namespace ferry

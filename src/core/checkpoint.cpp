@@ -14,7 +14,8 @@ std::uint64_t Storage::kept_size() const {
   return size;
 }
 
-std::uint32_t Checkpoint::add_dims(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides) {
+std::uint32_t Checkpoint::add_dims(std::span<const std::int64_t> shape,
+                                   std::span<const std::int64_t> strides) {
   const std::size_t begin = dims.size();
   if (begin > 0xfffffff0u) throw Error(Code::limit_exceeded, "too many tensors");
   dims.insert(dims.end(), shape.begin(), shape.end());
@@ -30,8 +31,8 @@ std::uint16_t Checkpoint::device_index(std::string_view name) {
   return static_cast<std::uint16_t>(devices.size() - 1);
 }
 
-std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> shape, std::vector<std::byte> bytes,
-                                     bool fortran, std::string name) {
+std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> shape,
+                                     std::vector<std::byte> bytes, bool fortran, std::string name) {
   std::vector<std::int64_t> strides(shape.size());
   std::int64_t step = 1;
   for (std::size_t i = 0; i < shape.size(); ++i) {

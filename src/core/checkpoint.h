@@ -1,6 +1,8 @@
-// A checkpoint as torchferry holds it: values, and where the bytes of its storages lie.  No tensor byte has been read.
+// A checkpoint as torchferry holds it: values, and where the bytes of its storages lie.  No tensor byte has
+// been read.
 //
-// A tensor is a window on a storage; a storage is a run of elements; a record is a named run of bytes in a container.
+// A tensor is a window on a storage; a storage is a run of elements; a record is a named run of bytes in a
+// container.
 #pragma once
 
 #include <array>
@@ -33,14 +35,14 @@ struct StorageBytes {
 };
 
 struct Storage {
-  std::string key;              // as the container names it
+  std::string key;  // as the container names it
   DType dtype = DType::uint8;
-  bool untyped = false;         // an UntypedStorage: counted in bytes, read by several dtypes
-  std::int64_t numel = 0;       // elements; bytes when untyped
-  std::uint16_t device = 0;     // index into Checkpoint::devices
-  StorageBytes bytes;           // of the whole storage
-  // Byte ranges of the storage that are kept, in order and apart from each other; empty: all of it.  Tensors of a
-  // compacted storage count their offset in what is kept; numel and bytes stay those of the whole.
+  bool untyped = false;      // an UntypedStorage: counted in bytes, read by several dtypes
+  std::int64_t numel = 0;    // elements; bytes when untyped
+  std::uint16_t device = 0;  // index into Checkpoint::devices
+  StorageBytes bytes;        // of the whole storage
+  // Byte ranges of the storage that are kept, in order and apart from each other; empty: all of it.  Tensors
+  // of a compacted storage count their offset in what is kept; numel and bytes stay those of the whole.
   std::vector<ByteRange> parts;
 
   std::uint64_t kept_size() const;  // bytes that are written
@@ -53,11 +55,11 @@ struct Tensor {
   DType dtype = DType::float32;
   bool requires_grad = false;
   bool parameter = false;
-  bool conjugated = false;      // lazy bits of views, as torch keeps them
+  bool conjugated = false;  // lazy bits of views, as torch keeps them
   bool negated = false;
   std::uint16_t rank = 0;
-  std::uint32_t dims = 0;       // first of 2 × rank numbers in Checkpoint::dims: sizes, then strides, in elements
-  std::int64_t offset = 0;      // elements from the start of the storage
+  std::uint32_t dims = 0;  // first of 2 × rank numbers in Checkpoint::dims: sizes, then strides, in elements
+  std::int64_t offset = 0;  // elements from the start of the storage
 };
 
 // A remark about a value, made where it was understood; the path is found when the report is written.
@@ -76,18 +78,18 @@ struct RecordInfo {
 
 // What is known of the container and the writer: the evidence for a fingerprint.
 struct Container {
-  std::string format;                 // "torch zip", "legacy stream"
-  std::string root_folder;            // of a zip; may be empty
-  std::string storage_folder;         // "data" or "tensors" (1.4 only)
-  std::optional<std::string> version; // of the version record, "3"
+  std::string format;                  // "torch zip", "legacy stream"
+  std::string root_folder;             // of a zip; may be empty
+  std::string storage_folder;          // "data" or "tensors" (1.4 only)
+  std::optional<std::string> version;  // of the version record, "3"
   std::optional<std::string> byte_order;
   bool format_version = false, storage_alignment = false, serialization_id = false;  // extra records
   bool data_descriptors = false;
-  std::string python;                 // "2" or "3" where the pickle tells
+  std::string python;  // "2" or "3" where the pickle tells
   std::uint8_t protocol = 0;
   std::uint64_t pickle_size = 0;
   std::array<std::uint32_t, 256> opcodes{};
-  bool numbered_keys = false;         // storage keys are 0, 1, 2 …
+  bool numbered_keys = false;  // storage keys are 0, 1, 2 …
   bool checksums = false;
   std::vector<RecordInfo> records;
 };
@@ -103,15 +105,17 @@ struct Checkpoint {
   std::vector<std::string> devices{"cpu"};
   std::vector<Note> notes;
 
-  std::span<const std::int64_t> shape(const Tensor& t) const { return std::span(dims).subspan(t.dims, t.rank); }
+  std::span<const std::int64_t> shape(const Tensor& t) const {
+    return std::span(dims).subspan(t.dims, t.rank);
+  }
   std::span<const std::int64_t> strides(const Tensor& t) const {
     return std::span(dims).subspan(t.dims + t.rank, t.rank);
   }
   std::uint32_t add_dims(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides);
   std::uint16_t device_index(std::string_view name);
   // Adds a tensor over bytes in memory, contiguous or in Fortran order; returns its index.
-  std::uint32_t add_tensor(DType dtype, std::span<const std::int64_t> shape, std::vector<std::byte> bytes, bool fortran,
-                           std::string name);
+  std::uint32_t add_tensor(DType dtype, std::span<const std::int64_t> shape, std::vector<std::byte> bytes,
+                           bool fortran, std::string name);
   void note(NodeId node, Code code, std::string what) { notes.push_back({node, code, std::move(what)}); }
 };
 

@@ -6,7 +6,9 @@
 
 namespace ferry {
 
-Error::Error(Code code, std::string what) : code_(code), what_(std::move(what)), hint_(info(code).hint) { compose(); }
+Error::Error(Code code, std::string what) : code_(code), what_(std::move(what)), hint_(info(code).hint) {
+  compose();
+}
 
 Error& Error::at(std::uint64_t byte_offset) {
   char buffer[64];

@@ -1,5 +1,5 @@
-// Runs independent tasks, on one thread or many.  The implementation with threads is in src/parallel; libraries that
-// can use threads take an Executor, so that the program decides.
+// Runs independent tasks, on one thread or many.  The implementation with threads is in src/parallel;
+// libraries that can use threads take an Executor, so that the program decides.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@ class Executor {
  public:
   virtual ~Executor() = default;
   virtual std::size_t thread_count() const = 0;
-  // Calls task(0) … task(count − 1), started in this order, and returns when all have ended.  When one throws, no new
-  // one is started and the exception of the lowest index is thrown again.
+  // Calls task(0) … task(count − 1), started in this order, and returns when all have ended.  When one
+  // throws, no new one is started and the exception of the lowest index is thrown again.
   virtual void run(std::size_t count, const std::function<void(std::size_t)>& task) = 0;
 };
 

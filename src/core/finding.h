@@ -1,8 +1,9 @@
-// Every code that a message, a report or a finding can carry: one table, read by errors, reports and `explain`.
+// Every code that a message, a report or a finding can carry: one table, read by errors, reports and
+// `explain`.
 //
-// The codes are part of the contract with users: they are never renumbered.  TF1xx: the container or its records;
-// TF2xx: the pickle program and the values in it; TF3xx: refused for safety; TF4xx: input, output, usage;
-// TF5xx: what a conversion changed; TF6xx: remarks.
+// The codes are part of the contract with users: they are never renumbered.  TF1xx: the container or its
+// records; TF2xx: the pickle program and the values in it; TF3xx: refused for safety; TF4xx: input, output,
+// usage; TF5xx: what a conversion changed; TF6xx: remarks.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +57,7 @@ enum class Code : std::uint16_t {
   out_of_memory = 408,
   nothing_selected = 409,
   no_input = 410,
+  internal = 411,
   // TF5xx: changes made by a conversion
   prefix_stripped = 501,
   amp_to_scaler = 502,
@@ -83,6 +85,7 @@ enum class Code : std::uint16_t {
   stale_optimizer_state = 607,
   inexact_step = 608,
   lost_value = 609,
+  needs_newer = 610,
 };
 
 struct CodeInfo {
@@ -95,7 +98,7 @@ struct CodeInfo {
 
 const CodeInfo& info(Code code);
 std::span<const CodeInfo> all_codes();
-std::string code_name(Code code);  // "TF101"
+std::string code_name(Code code);                  // "TF101"
 const CodeInfo* find_code(std::string_view name);  // "TF101" or "101", any case; nullptr when there is none
 
 std::string_view fault_name(Fault fault);

@@ -14,8 +14,9 @@ struct Row {
   Role role;
 };
 
-// The allow-list, under the names of Python 3 and of today's torch and numpy.  Names of dtypes and storage classes come
-// from the table of dtypes; whole packages of classes, whose instances become their state, are in kClassPackages.
+// The allow-list, under the names of Python 3 and of today's torch and numpy.  Names of dtypes and storage
+// classes come from the table of dtypes; whole packages of classes, whose instances become their state, are
+// in kClassPackages.
 constexpr auto kRows = std::to_array<Row>({
     {"collections", "OrderedDict", ordered_dict},
     {"collections", "Counter", counter},
@@ -164,7 +165,8 @@ bool is_identifier(std::string_view text) {
 std::string_view root_of(std::string_view dotted) { return dotted.substr(0, dotted.find('.')); }
 
 bool is_tensor_class(std::string_view module, std::string_view name) {
-  return (module == "torch" || module == "torch.sparse" || module == "torch.cuda.sparse") && name.ends_with("Tensor");
+  return (module == "torch" || module == "torch.sparse" || module == "torch.cuda.sparse") &&
+         name.ends_with("Tensor");
 }
 
 // Which roles mean something only when they are not called like a function.
@@ -197,7 +199,8 @@ std::optional<KnownGlobal> find_global(std::string_view old_module, std::string_
   if (module == "typing" && is_identifier(name)) return KnownGlobal{typing_name};
   for (const auto& [package, role] : kClassPackages) {
     const bool inside = module.starts_with(package) || module == package.substr(0, package.size() - 1);
-    if (inside && is_dotted_identifier(module) && is_identifier(name) && is_cap_words(name)) return KnownGlobal{role};
+    if (inside && is_dotted_identifier(module) && is_identifier(name) && is_cap_words(name))
+      return KnownGlobal{role};
   }
   return std::nullopt;
 }
@@ -212,14 +215,39 @@ bool weights_only_accepts(std::string_view module, std::string_view name) {
   const auto known = find_global(module, name);
   if (!known || module == "torch.tensor" || module.starts_with("pathlib")) return false;
   switch (known->role) {
-    case ordered_dict: case counter: case parameter_type: case layout: case size: case tensor_type: case device: case encode:
-    case byte_array: case set_type: case complex_type: case dtype: case storage_type: case untyped_storage:
-    case quantization_scheme: case rebuild_tensor: case rebuild_tensor_v2: case rebuild_tensor_v3:
-    case rebuild_parameter: case rebuild_parameter_with_state: case rebuild_quantized: case rebuild_sparse:
-    case rebuild_meta: case rebuild_nested: case rebuild_wrapper: case rebuild_from_cpu: return true;
-    case rebuild_from_numpy: return name == "_rebuild_device_tensor_from_numpy";
-    case rebuild_from_type: return name == "_rebuild_from_type_v2";
-    default: return false;
+    case ordered_dict:
+    case counter:
+    case parameter_type:
+    case layout:
+    case size:
+    case tensor_type:
+    case device:
+    case encode:
+    case byte_array:
+    case set_type:
+    case complex_type:
+    case dtype:
+    case storage_type:
+    case untyped_storage:
+    case quantization_scheme:
+    case rebuild_tensor:
+    case rebuild_tensor_v2:
+    case rebuild_tensor_v3:
+    case rebuild_parameter:
+    case rebuild_parameter_with_state:
+    case rebuild_quantized:
+    case rebuild_sparse:
+    case rebuild_meta:
+    case rebuild_nested:
+    case rebuild_wrapper:
+    case rebuild_from_cpu:
+      return true;
+    case rebuild_from_numpy:
+      return name == "_rebuild_device_tensor_from_numpy";
+    case rebuild_from_type:
+      return name == "_rebuild_from_type_v2";
+    default:
+      return false;
   }
 }
 
@@ -227,16 +255,19 @@ Classification classify(const GlobalUse& use) {
   if (!is_dotted_identifier(use.module) || !is_dotted_identifier(use.name))
     return {Trust::refused, "its name is no dotted identifier"};
   if (const auto known = find_global(use.module, use.name)) {
-    if (use.called && only_instances(known->role)) return {Trust::refused, "a class of torch is called as a function"};
+    if (use.called && only_instances(known->role))
+      return {Trust::refused, "a class of torch is called as a function"};
     if (known->role == load_from_bytes && use.called) return {Trust::refused, "it would load another pickle"};
     return {Trust::allowed, {}};
   }
   const std::string_view root = root_of(use.module);
   if (root == "torch" || root == "numpy") {
-    if (use.called || use.instantiated) return {Trust::refused, "it is called, and is not on the list of known functions"};
+    if (use.called || use.instantiated)
+      return {Trust::refused, "it is called, and is not on the list of known functions"};
     return {Trust::foreign, {}};
   }
-  if (is_standard_module(root)) return {Trust::refused, "the standard library has no place in a checkpoint but for known types"};
+  if (is_standard_module(root))
+    return {Trust::refused, "the standard library has no place in a checkpoint but for known types"};
   if (use.called && !is_cap_words(use.name)) return {Trust::refused, "an unknown function is called"};
   return {Trust::foreign, {}};
 }

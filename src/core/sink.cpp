@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -313,7 +315,12 @@ void FileSink::reserve(std::uint64_t size) {
   if (size == 0) return;
   if (size > static_cast<std::uint64_t>(INT64_MAX))
     throw write_error(shown_, "cannot reserve the space", EFBIG);
-  if (persistent([&] { return ::fallocate(fd_, 0, 0, static_cast<off_t>(size)); }) == 0) return;
+  // On tmpfs, fallocate clears every page on one thread before it is written: the space is only counted
+  // there.
+  struct statfs system {};
+  const bool in_memory = ::fstatfs(fd_, &system) == 0 && system.f_type == TMPFS_MAGIC;
+  if (in_memory) errno = EOPNOTSUPP;
+  if (!in_memory && persistent([&] { return ::fallocate(fd_, 0, 0, static_cast<off_t>(size)); }) == 0) return;
   const int error = errno;
   struct statvfs disk {};
   const bool known = ::fstatvfs(fd_, &disk) == 0;

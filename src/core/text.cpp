@@ -31,20 +31,28 @@ std::size_t decode_one(std::string_view text, std::size_t at, bool surrogates_al
   return length;
 }
 
-// What must not reach a terminal as it is: C0, DEL, C1, surrogates, line and paragraph separators, bidi controls.
+// What must not reach a terminal as it is: C0, DEL, C1, surrogates, line and paragraph separators, bidi
+// controls.
 bool steers_terminal(std::uint32_t point) {
-  return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0xd800 && point <= 0xdfff) || point == 0x61c ||
-         (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+  return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0xd800 && point <= 0xdfff) ||
+         point == 0x61c || (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
          (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
 }
 
 void append_escape(std::string& out, std::uint32_t point) {
   char buffer[16];
   switch (point) {
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    default: break;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      break;
   }
   std::snprintf(buffer, sizeof buffer, point < 0x100 ? "\\x%02x" : "\\u%04x", point);
   out += buffer;

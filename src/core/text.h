@@ -19,8 +19,8 @@ bool utf8_to_latin1(std::string_view text, std::string& bytes);
 // Appends the UTF-8 form of a code point (surrogates included, as surrogatepass does).
 void append_utf8(std::string& out, std::uint32_t code_point);
 
-// Safe to print: C0 and C1 controls, bidirectional overrides, line separators and bytes that are no UTF-8 become
-// \n, \x1b, \u202e …; everything else stays as it is.
+// Safe to print: C0 and C1 controls, bidirectional overrides, line separators and bytes that are no UTF-8
+// become \n, \x1b, \u202e …; everything else stays as it is.
 std::string escape_for_terminal(std::string_view text);
 
 // 'text' in quotes for messages: escaped, and shortened in the middle when longer than `length_max` bytes.
@@ -32,7 +32,8 @@ std::string iec_size(std::uint64_t bytes);
 // 1234567 → "1,234,567".
 std::string grouped(std::uint64_t number);
 
-// The shortest decimal text that reads back as the same double, as Python's repr writes it ("1e-05", "0.1", "inf").
+// The shortest decimal text that reads back as the same double, as Python's repr writes it ("1e-05", "0.1",
+// "inf").
 std::string real_text(double value);
 
 // Shell-style globs over whole texts: * ? [a-z] [!a-z]; '*' also crosses dots and slashes.

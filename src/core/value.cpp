@@ -23,8 +23,10 @@ bool holds_characters(Kind kind) {
     case Kind::big_integer:
     case Kind::device:
     case Kind::layout:
-    case Kind::complex: return true;
-    default: return false;
+    case Kind::complex:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -60,21 +62,24 @@ NodeId ValueGraph::add(Kind kind, std::uint8_t aux, std::uint32_t at, std::uint3
 }
 
 std::pair<std::uint32_t, std::uint32_t> ValueGraph::store(std::string_view characters) {
-  if (arena_.size() + characters.size() > 0xffffffffu) throw Error(Code::limit_exceeded, "more than 4 GiB of text");
+  if (arena_.size() + characters.size() > 0xffffffffu)
+    throw Error(Code::limit_exceeded, "more than 4 GiB of text");
   const auto begin = static_cast<std::uint32_t>(arena_.size());
   arena_ += characters;
   return {begin, static_cast<std::uint32_t>(characters.size())};
 }
 
 NodeId ValueGraph::make_integer(std::int64_t value, std::uint32_t at) {
-  if (value >= kSmallLeast && value <= kSmallMost) return kFirstSmall + static_cast<NodeId>(value - kSmallLeast);
+  if (value >= kSmallLeast && value <= kSmallMost)
+    return kFirstSmall + static_cast<NodeId>(value - kSmallLeast);
   const NodeId id = add(Kind::integer, 0, at, 0, 0);
   nodes_[id].set_word(static_cast<std::uint64_t>(value));
   return id;
 }
 
 NodeId ValueGraph::make_big_integer(Bytes octets, std::uint32_t at) {
-  // Shortest form first: trailing sign bytes that say nothing are dropped, and what fits in 64 bits is an integer.
+  // Shortest form first: trailing sign bytes that say nothing are dropped, and what fits in 64 bits is an
+  // integer.
   while (octets.size() > 1) {
     const auto last = std::to_integer<std::uint8_t>(octets.back());
     const bool negative = (std::to_integer<std::uint8_t>(octets[octets.size() - 2]) & 0x80) != 0;
@@ -83,7 +88,8 @@ NodeId ValueGraph::make_big_integer(Bytes octets, std::uint32_t at) {
   }
   if (octets.size() <= 8) {
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < octets.size(); ++i) value |= std::to_integer<std::uint64_t>(octets[i]) << (8 * i);
+    for (std::size_t i = 0; i < octets.size(); ++i)
+      value |= std::to_integer<std::uint64_t>(octets[i]) << (8 * i);
     const bool negative = !octets.empty() && (std::to_integer<std::uint8_t>(octets.back()) & 0x80) != 0;
     if (negative && octets.size() < 8) value |= ~std::uint64_t{0} << (8 * octets.size());
     return make_integer(static_cast<std::int64_t>(value), at);
@@ -125,7 +131,9 @@ NodeId ValueGraph::make_tuple(std::span<const NodeId> items, std::uint32_t at) {
   return add(Kind::tuple, 0, at, begin, static_cast<std::uint32_t>(items.size()));
 }
 
-NodeId ValueGraph::make_container(Kind kind, std::uint8_t aux, std::uint32_t at) { return add(kind, aux, at, 0, 0); }
+NodeId ValueGraph::make_container(Kind kind, std::uint8_t aux, std::uint32_t at) {
+  return add(kind, aux, at, 0, 0);
+}
 
 NodeId ValueGraph::make_list(std::span<const NodeId> items, std::uint32_t at) {
   const NodeId id = make_container(Kind::list, 0, at);
@@ -140,7 +148,9 @@ NodeId ValueGraph::make_dict(DictFlavor flavor, std::uint32_t at) {
 NodeId ValueGraph::make_global(NodeId module, NodeId name, std::uint32_t at) {
   return add(Kind::global, 0, at, module, name);
 }
-NodeId ValueGraph::make_persistent(NodeId id, std::uint32_t at) { return add(Kind::persistent, 0, at, id, 0); }
+NodeId ValueGraph::make_persistent(NodeId id, std::uint32_t at) {
+  return add(Kind::persistent, 0, at, id, 0);
+}
 NodeId ValueGraph::make_call(NodeId callee, NodeId arguments, CallForm form, std::uint32_t at) {
   return add(Kind::call, static_cast<std::uint8_t>(form), at, callee, arguments);
 }
@@ -209,8 +219,10 @@ bool ValueGraph::is_container(NodeId id) const {
     case Kind::list:
     case Kind::set:
     case Kind::dict:
-    case Kind::size: return true;
-    default: return false;
+    case Kind::size:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -245,7 +257,8 @@ void ValueGraph::append(NodeId id, std::span<const NodeId> added) {
   if (total > room) {  // move to the end of the pool, with room up to the next power of two
     const std::vector<NodeId> copy(added.begin(), added.end());  // `added` may lie in the pool itself
     const std::size_t fresh = pool_.size();
-    if (fresh + std::bit_ceil(total) > 0xffffffffu) throw Error(Code::limit_exceeded, "more than 4 billion items");
+    if (fresh + std::bit_ceil(total) > 0xffffffffu)
+      throw Error(Code::limit_exceeded, "more than 4 billion items");
     pool_.resize(fresh + std::bit_ceil(total));
     std::copy_n(pool_.begin() + begin, count, pool_.begin() + static_cast<std::ptrdiff_t>(fresh));
     std::copy(copy.begin(), copy.end(), pool_.begin() + static_cast<std::ptrdiff_t>(fresh + count));

@@ -1,10 +1,10 @@
 // An inert graph of Python values, as a pickle program describes it.  Nothing in it was ever executed.
 //
-// Nodes refer to each other by index, so sharing stays sharing, cycles are legal and the order of dicts is kept.  A
-// node has 16 bytes; text and bytes live in one arena or in the pickle they came from; items of containers live in one
-// pool.  Immutable values (None, numbers, text, tuples) may be shared by many parents: never change one in place,
-// make a new node and set it into the parent.  The one exception is a `call`, which a pass replaces in place by what
-// the call means, so that every parent sees the result.
+// Nodes refer to each other by index, so sharing stays sharing, cycles are legal and the order of dicts is
+// kept.  A node has 16 bytes; text and bytes live in one arena or in the pickle they came from; items of
+// containers live in one pool.  Immutable values (None, numbers, text, tuples) may be shared by many parents:
+// never change one in place, make a new node and set it into the parent.  The one exception is a `call`,
+// which a pass replaces in place by what the call means, so that every parent sees the result.
 #pragma once
 
 #include <bit>
@@ -27,12 +27,30 @@ inline constexpr NodeId kNoNode = 0xffffffff;
 
 enum class Kind : std::uint8_t {
   // What a pickle program makes.
-  none, boolean, integer, big_integer, real, text, byte_string, bytes, byte_array, tuple, list, set, dict,
+  none,
+  boolean,
+  integer,
+  big_integer,
+  real,
+  text,
+  byte_string,
+  bytes,
+  byte_array,
+  tuple,
+  list,
+  set,
+  dict,
   global,      // a name: module and attribute
   persistent,  // a persistent id: items()[0] is the id
   call,        // a call that never happens: callee(), arguments(), extras
   // What passes make of calls.
-  complex, tensor, storage, size, dtype, device, layout,
+  complex,
+  tensor,
+  storage,
+  size,
+  dtype,
+  device,
+  layout,
 };
 
 enum class DictFlavor : std::uint8_t { plain, ordered, counter };
@@ -40,11 +58,11 @@ enum class CallForm : std::uint8_t { reduce, newobj, newobj_ex, obj, inst };
 
 struct Node {
   Kind kind = Kind::none;
-  std::uint8_t aux = 0;     // boolean value, DictFlavor, CallForm, frozen flag of a set, place of text
+  std::uint8_t aux = 0;  // boolean value, DictFlavor, CallForm, frozen flag of a set, place of text
   std::uint16_t spare = 0;
-  std::uint32_t at = 0;     // byte offset in the pickle where the value was made; saturates
-  std::uint32_t a = 0;      // what a and b say depends on the kind: begin and count of items or characters, parts
-  std::uint32_t b = 0;      // of a call or a global, an index, or together 64 bits of a number
+  std::uint32_t at = 0;  // byte offset in the pickle where the value was made; saturates
+  std::uint32_t a = 0;  // what a and b say depends on the kind: begin and count of items or characters, parts
+  std::uint32_t b = 0;  // of a call or a global, an index, or together 64 bits of a number
 
   std::uint64_t word() const { return a | std::uint64_t{b} << 32; }
   void set_word(std::uint64_t value) {
@@ -86,11 +104,13 @@ class ValueGraph {
   NodeId make_big_integer(Bytes two_complement_le, std::uint32_t at = 0);
   NodeId make_real(double value, std::uint32_t at = 0);
   NodeId make_complex(double re, double im, std::uint32_t at = 0);
-  NodeId make_text(std::string_view utf8, std::uint32_t at = 0);               // copied into the arena
-  NodeId make_bytes(Kind kind, Bytes bytes, std::uint32_t at = 0);             // bytes, byte_array, byte_string
-  NodeId make_slice(Kind kind, std::uint64_t begin, std::uint64_t size, std::uint32_t at);  // a slice of the program
+  NodeId make_text(std::string_view utf8, std::uint32_t at = 0);    // copied into the arena
+  NodeId make_bytes(Kind kind, Bytes bytes, std::uint32_t at = 0);  // bytes, byte_array, byte_string
+  NodeId make_slice(Kind kind, std::uint64_t begin, std::uint64_t size,
+                    std::uint32_t at);  // a slice of the program
   NodeId make_tuple(std::span<const NodeId> items, std::uint32_t at = 0);
-  NodeId make_container(Kind kind, std::uint8_t aux = 0, std::uint32_t at = 0);  // an empty list, set, dict, size …
+  NodeId make_container(Kind kind, std::uint8_t aux = 0,
+                        std::uint32_t at = 0);  // an empty list, set, dict, size …
   NodeId make_list(std::span<const NodeId> items, std::uint32_t at = 0);
   NodeId make_dict(DictFlavor flavor, std::uint32_t at = 0);
   NodeId make_global(NodeId module, NodeId name, std::uint32_t at);
@@ -111,7 +131,7 @@ class ValueGraph {
   std::string_view text(NodeId id) const;
   bool is_text(NodeId id) const { return kind(id) == Kind::text; }
   bool is_text(NodeId id, std::string_view value) const { return is_text(id) && text(id) == value; }
-  std::optional<std::int64_t> as_integer(NodeId id) const;  // integers and booleans
+  std::optional<std::int64_t> as_integer(NodeId id) const;   // integers and booleans
   std::optional<std::string_view> as_text(NodeId id) const;  // text and byte_string
   std::string integer_text(NodeId id) const;                 // decimal digits of integer and big_integer
   bool is_container(NodeId id) const;
@@ -168,11 +188,12 @@ class ValueGraph {
   NodeId root_ = 0;
 };
 
-// What happens to two equal keys of one dict: Python's own rule (the first place, the last value), or an error.
+// What happens to two equal keys of one dict: Python's own rule (the first place, the last value), or an
+// error.
 enum class Repeats : std::uint8_t { merge, refuse };
 
-// Checks what Python's own objects would have refused in the dicts, sets and calls among `nodes`: unhashable keys and items;
-// and repeated keys as told.  Throws Code::bad_pickle, Code::key_collision.
+// Checks what Python's own objects would have refused in the dicts, sets and calls among `nodes`: unhashable
+// keys and items; and repeated keys as told.  Throws Code::bad_pickle, Code::key_collision.
 void check_keys(ValueGraph& graph, Repeats repeats, std::span<const NodeId> nodes);
 
 // Throws Code::too_deep when the values below the root are nested deeper than `depth_max`.

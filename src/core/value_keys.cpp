@@ -1,7 +1,7 @@
 // Keys of dicts and items of sets, compared as Python compares them.
 //
-// Every hashable value gets a number such that equal values have equal numbers (1 == True == 1.0, and tuples by their
-// items), built bottom-up without recursion.  Two keys of one dict with one number are one key.
+// Every hashable value gets a number such that equal values have equal numbers (1 == True == 1.0, and tuples
+// by their items), built bottom-up without recursion.  Two keys of one dict with one number are one key.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -36,7 +36,8 @@ class KeyNumbers {
       for (const NodeId item : graph_.items(top)) {
         const bool nested = graph_.kind(item) == Kind::tuple;
         if (nested && !known_.contains(item)) {
-          if (item >= top) throw Error(Code::bad_pickle, "a tuple that holds itself is used as a key").at(graph_.at(id));
+          if (item >= top)
+            throw Error(Code::bad_pickle, "a tuple that holds itself is used as a key").at(graph_.at(id));
           stack.push_back(item);
           complete = false;
         } else if (complete) {
@@ -63,23 +64,32 @@ class KeyNumbers {
     switch (graph_.kind(id)) {
       case Kind::list:
       case Kind::dict:
-      case Kind::byte_array: throw Error(Code::bad_pickle, "a list, dict or bytearray is used as a key").at(graph_.at(id));
+      case Kind::byte_array:
+        throw Error(Code::bad_pickle, "a list, dict or bytearray is used as a key").at(graph_.at(id));
       case Kind::set:
         if (!graph_.frozen(id)) throw Error(Code::bad_pickle, "a set is used as a key").at(graph_.at(id));
         return intern("@" + std::to_string(id));
-      case Kind::none: return intern("n");
+      case Kind::none:
+        return intern("n");
       case Kind::boolean:
-      case Kind::integer: return intern("i" + std::to_string(graph_.integer(id)));
-      case Kind::big_integer: return intern("i" + graph_.integer_text(id));
-      case Kind::real: return real(id);
-      case Kind::text: return intern("s" + std::string(graph_.text(id)));
+      case Kind::integer:
+        return intern("i" + std::to_string(graph_.integer(id)));
+      case Kind::big_integer:
+        return intern("i" + graph_.integer_text(id));
+      case Kind::real:
+        return real(id);
+      case Kind::text:
+        return intern("s" + std::string(graph_.text(id)));
       case Kind::byte_string: {
         const std::string_view octets = graph_.text(id);
         return intern("s" + (is_utf8(octets, false) ? std::string(octets) : latin1_to_utf8(octets)));
       }
-      case Kind::bytes: return intern("b" + std::string(graph_.text(id)));
-      case Kind::global: return intern("g" + graph_.dotted_name(id));
-      default: return intern("@" + std::to_string(id));  // by identity
+      case Kind::bytes:
+        return intern("b" + std::string(graph_.text(id)));
+      case Kind::global:
+        return intern("g" + graph_.dotted_name(id));
+      default:
+        return intern("@" + std::to_string(id));  // by identity
     }
   }
 
@@ -140,7 +150,8 @@ bool merge(std::vector<NodeId>& pairs, std::size_t step, KeyNumbers& numbers, Se
   return shorter;
 }
 
-// True when all keys are text and no two have the same hash: then they differ, and nothing else needs to be known.
+// True when all keys are text and no two have the same hash: then they differ, and nothing else needs to be
+// known.
 class TextHashes {
  public:
   bool all_differ(const ValueGraph& graph, std::span<const NodeId> items, std::size_t step) {
@@ -175,7 +186,8 @@ void check_keys(ValueGraph& graph, Repeats repeats, std::span<const NodeId> node
       const std::size_t step = kind == Kind::dict ? 2 : 1;
       if (items.empty() || hashes.all_differ(graph, items, step)) continue;
       pairs.assign(items.begin(), items.end());
-      if (merge(pairs, step, numbers, seen, kind == Kind::set ? Repeats::merge : repeats, graph)) graph.set_items(id, pairs);
+      if (merge(pairs, step, numbers, seen, kind == Kind::set ? Repeats::merge : repeats, graph))
+        graph.set_items(id, pairs);
     } else if (kind == Kind::call && graph.extras(id) != nullptr && !graph.extras(id)->dict_items.empty()) {
       auto& entries = graph.make_extras(id).dict_items;
       if (!hashes.all_differ(graph, entries, 2)) merge(entries, 2, numbers, seen, repeats, graph);
@@ -197,7 +209,8 @@ void check_depth(const ValueGraph& graph, std::size_t depth_max) {
     if (seen[visit.id]) continue;
     seen[visit.id] = true;
     if (visit.depth > depth_max)
-      throw Error(Code::too_deep, "values are nested more than " + std::to_string(depth_max) + " deep").at(graph.at(visit.id));
+      throw Error(Code::too_deep, "values are nested more than " + std::to_string(depth_max) + " deep")
+          .at(graph.at(visit.id));
     parts.clear();
     graph.children(visit.id, parts);
     for (auto part = parts.rbegin(); part != parts.rend(); ++part)

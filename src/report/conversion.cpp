@@ -43,8 +43,10 @@ int exit_code(const FileReport& file) {
   return file.outcome == Outcome::failed ? 2 : 0;
 }
 
+bool nothing_found(const ConversionReport& report) { return totals(report).skipped == report.files.size(); }
+
 int exit_code(const ConversionReport& report) {
-  int worst = 0;
+  int worst = nothing_found(report) ? 2 : 0;
   for (const FileReport& file : report.files) worst = std::max(worst, exit_code(file));
   return worst;
 }

@@ -48,6 +48,7 @@ struct ConversionTotals {
 
 std::string_view outcome_name(Outcome outcome);
 ConversionTotals totals(const ConversionReport& report);
+bool nothing_found(const ConversionReport& report);  // no file was a checkpoint
 int exit_code(const FileReport& file);
 int exit_code(const ConversionReport& report);  // the worst of its files: 3 > 2 > 1 > 0
 

@@ -83,6 +83,7 @@ class Tree {
   };
   struct Shown;
 
+  std::vector<TreeRow> rows_of(const std::vector<Shown>& shown) const;
   std::vector<Item> children(const Item& item) const;
   std::vector<Item> modules(const Item& item, std::vector<std::uint32_t> entries, std::size_t prefix) const;
   void lengthen(Item& module) const;
@@ -100,6 +101,8 @@ class Tree {
 
 // "float32 [64, 3, 7, 7], 36.8 KiB, parameter", safe to print.
 std::string tensor_text(const Checkpoint& checkpoint, const Tensor& tensor);
+bool holds_items(Kind kind);  // dict, list, tuple, set
+std::string plural(std::uint64_t count, std::string_view one, std::string_view many);  // "1 tensor"
 std::string shape_text(std::span<const std::int64_t> shape);
 std::uint64_t tensor_bytes(const Checkpoint& checkpoint, const Tensor& tensor);
 // A value without tensors on one line of at most about `length_max` characters: "{lr: 0.1, betas: (0.9,

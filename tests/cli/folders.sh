@@ -27,6 +27,18 @@ b/model.pth
 END
 )
 
+# A folder without any checkpoint is no success.
+mkdir pages
+cp runs/b/login.bin pages
+expect 2 convert pages -o nowhere
+stdout_is <<'END'
+skipped    pages/login.bin: this is a web page [TF102]
+END
+stderr_is <<'END'
+torchferry: error: pages: none of the files that were found is a checkpoint [TF410]
+END
+[ ! -e nowhere ]
+
 # A file that is named counts, whatever it is.
 expect 2 convert runs/b/login.bin runs/a/model.pth -o named
 stderr_has 'runs/b/login.bin: this is a web page'

@@ -55,4 +55,5 @@ collections_objects.pth  torch zip, 1.3 KiB
               point: vanished_mod.Point → tuple
               slice: builtins.slice → list of its 3 numbers
               range: builtins.range → list of its 3 numbers
+              note: weights_only of PyTorch 2.0 and 2.1 does not know Counter, bytearray, bytes, set; later releases do
 END

@@ -1,4 +1,5 @@
-// Any bytes as a checkpoint: opened, and all its storages read.  Nothing but ferry::Error may leave the reader.
+// Any bytes as a checkpoint: opened, and all its storages read.  Nothing but ferry::Error may leave the
+// reader.
 #include "src/core/error.h"
 #include "tests/support/content.h"
 

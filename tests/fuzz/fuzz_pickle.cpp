@@ -12,7 +12,9 @@ using namespace ferry;
 
 Checkpoint read(std::vector<std::byte> program) {
   Checkpoint checkpoint;
-  checkpoint.values = pickle::decode(std::make_shared<const std::vector<std::byte>>(std::move(program)), 0, checkpoint.globals).graph;
+  checkpoint.values = pickle::decode(std::make_shared<const std::vector<std::byte>>(std::move(program)), 0,
+                                     checkpoint.globals)
+                          .graph;
   torch::StorageTable table(checkpoint, torch::StorageTable::Layout::zip);
   table.resolve();
   torch::interpret(checkpoint, table, Limits{});

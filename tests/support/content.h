@@ -17,8 +17,8 @@ std::vector<std::byte> read_file(const std::filesystem::path& path);
 // Opens bytes in memory as a checkpoint of any format.
 Checkpoint open_bytes(std::vector<std::byte> bytes);
 
-// Values with shapes, strides and sharing (the program that would be written), then the bytes of every storage; all CRCs
-// are checked on the way.
+// Values with shapes, strides and sharing (the program that would be written), then the bytes of every
+// storage; all CRCs are checked on the way.
 std::string content_of(const Checkpoint& checkpoint);
 
 // Flips bit `bit` (counted from the first byte's lowest) of a copy.

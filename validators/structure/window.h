@@ -14,8 +14,8 @@ struct Axis {
 };
 
 struct Window {
-  std::vector<Axis> axes;  // from the widest stride to the narrowest, which is 1: without those that repeat
-                           // elements (stride 0) or have one, joined where one continues the other
+  std::vector<Axis> axes;    // from the widest stride to the narrowest, which is 1: without those that repeat
+                             // elements (stride 0) or have one, joined where one continues the other
   std::uint64_t begin = 0;   // element of the storage
   std::uint64_t reach = 1;   // elements from the first to the last
   std::uint64_t visits = 1;  // elements that the axes reach

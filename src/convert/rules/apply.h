@@ -44,4 +44,7 @@ void devices_to_cpu(Checkpoint& checkpoint, const RuleOptions& options, ChangeLo
 // Drops the bytes of storages that no tensor refers to.
 void compact_storages(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
+// Changes nothing: says which values the weights_only of the first 2.x releases does not know.
+void remark_newer_values(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
+
 }  // namespace ferry::convert
