@@ -3,7 +3,7 @@
 The truth lies beside every checkpoint as `<case>.expected.json` and `.npz`, written by the old PyTorch process from its live objects.
 This module finds the data and the binary, runs it, loads sidecars and compares them with loaded objects, bit for bit.
 
-    python ferry_oracle.py --self-test      corrupts expectations one by one and sees every comparison fail
+    python ferry_oracle.py      corrupts expectations one by one and sees every comparison fail
 
 Environment: TORCHFERRY (the binary), TORCHFERRY_SHARED (the data; else ../shared beside the source tree).
 """
@@ -728,6 +728,6 @@ def self_test():
 if __name__ == "__main__":
     if importlib.util.find_spec("torch") is None:
         sys.exit(77)
-    if sys.argv[1:] != ["--self-test"]:
+    if sys.argv[1:] not in ([], ["--self-test"]):
         sys.exit(__doc__)
     sys.exit(self_test())
