@@ -8,6 +8,7 @@
 #include "formats/torch/write.h"
 #include "formats/torch/write_records.h"
 #include "formats/zip/encode.h"
+#include "src/core/text.h"
 
 namespace ferry::torch {
 namespace {
@@ -17,7 +18,9 @@ std::vector<std::byte> made(std::string_view text) {
   return {bytes.begin(), bytes.end()};
 }
 
-std::string json_text(std::string_view text) {
+// File names may be any bytes; JSON may not.
+std::string json_text(std::string_view given) {
+  const std::string text = is_utf8(given, false) ? std::string(given) : latin1_to_utf8(given);
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);

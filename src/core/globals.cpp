@@ -169,6 +169,19 @@ bool is_tensor_class(std::string_view module, std::string_view name) {
          name.ends_with("Tensor");
 }
 
+// torch._tensor_classes of 2.13, and Tensor itself.
+bool is_accepted_tensor_class(std::string_view module, std::string_view name) {
+  if (name == "Tensor") return module == "torch";
+  static constexpr std::string_view kTypes[] = {"BFloat16", "Bool", "Byte", "Char", "Double",
+                                                "Float",    "Half", "Int",  "Long", "Short"};
+  if (!name.ends_with("Tensor") || module == "torch._tensor") return false;
+  name.remove_suffix(6);
+  const bool sparse = module.find("sparse") != std::string_view::npos;
+  for (const std::string_view type : kTypes)
+    if (name == type) return !(sparse && type == "Bool");
+  return false;
+}
+
 // Which roles mean something only when they are not called like a function.
 bool only_instances(Role role) {
   return role == module_class || role == optimizer_class || role == scheduler_class || role == torch_class ||
@@ -212,21 +225,21 @@ std::string modern_name(std::string_view old_module, std::string_view old_name) 
 }
 
 bool weights_only_accepts(std::string_view module, std::string_view name) {
+  // Integers of 1 to 7 bits are names to torch only; nothing is stored in them.
+  if (module == "torch" && (name.starts_with("int") || name.starts_with("uint"))) {
+    const std::string_view bits = name.substr(name.find('t') + 1);
+    if (bits.size() == 1 && bits[0] >= '1' && bits[0] <= '7') return true;
+  }
   const auto known = find_global(module, name);
   if (!known || module == "torch.tensor" || module.starts_with("pathlib")) return false;
   switch (known->role) {
     case ordered_dict:
     case counter:
-    case parameter_type:
     case layout:
-    case size:
-    case tensor_type:
-    case device:
     case encode:
     case byte_array:
     case set_type:
     case complex_type:
-    case dtype:
     case storage_type:
     case untyped_storage:
     case quantization_scheme:
@@ -242,6 +255,15 @@ bool weights_only_accepts(std::string_view module, std::string_view name) {
     case rebuild_wrapper:
     case rebuild_from_cpu:
       return true;
+    case size:
+    case device:
+      return module == "torch";
+    case dtype:  // under its one name: torch.half is torch.float16
+      return module == "torch" && info(*known->dtype).name == name;
+    case parameter_type:
+      return name == "Parameter";
+    case tensor_type:
+      return is_accepted_tensor_class(module, name);
     case rebuild_from_numpy:
       return name == "_rebuild_device_tensor_from_numpy";
     case rebuild_from_type:
