@@ -51,6 +51,8 @@ class Machine {
   Machine(Program program, GlobalLog& globals)
       : program_(std::move(program)), bytes_(*program_), globals_(globals) {
     decoded_.graph.set_program(program_);
+    // What programs of real checkpoints make of their bytes; more grows as it comes.
+    decoded_.graph.reserve(bytes_.size() / 8, bytes_.size() / 8);
   }
 
   Decoded run(std::size_t begin) {

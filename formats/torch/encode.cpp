@@ -3,7 +3,7 @@
 #include <array>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 #include "formats/pickle/emitter.h"
 #include "src/core/error.h"
@@ -25,7 +25,6 @@ class References {
     while (!stack.empty()) {
       const NodeId id = stack.back();
       stack.pop_back();
-      if (graph.is_text(id)) ++texts_[graph.text(id)];
       if (counts_[id] < 2 && ++counts_[id] > 1) continue;
       if (counts_[id] > 1) continue;
       parts.clear();
@@ -34,15 +33,10 @@ class References {
     }
   }
   bool shared(NodeId id) const { return counts_[id] > 1; }
-  bool shared_text(std::string_view text) const {
-    const auto found = texts_.find(text);
-    return found != texts_.end() && found->second > 1;
-  }
 
  private:
   const ValueGraph& graph_;
   std::vector<std::uint8_t> counts_;
-  std::unordered_map<std::string_view, std::uint32_t> texts_;
 };
 
 class Encoder {
@@ -85,17 +79,14 @@ class Encoder {
     globals_.push_back({module.data(), name.data(), out_.put()});
   }
 
-  void text(std::string_view value) {
-    if (const auto known = texts_.find(value); known != texts_.end()) return out_.get(known->second);
-    out_.text(value);
-    if (references_.shared_text(value)) texts_.emplace(value, out_.put());
-  }
-
-  // A text that the encoder itself repeats: always worth a place in the memo.
+  // A text that the encoder itself repeats, such as "storage": always worth a place in the memo; there are
+  // few.
   void fixed_text(std::string_view value) {
-    if (const auto known = texts_.find(value); known != texts_.end()) return out_.get(known->second);
+    for (const auto& [text, memo] : texts_)
+      if (text == value) return out_.get(memo);
     out_.text(value);
-    texts_.emplace(value, out_.put());
+    constexpr std::size_t kKnownMost = 64;  // the walk above stays short whatever a file names its devices
+    if (texts_.size() < kKnownMost) texts_.emplace_back(value, out_.put());
   }
 
   void empty_ordered_dict() {
@@ -138,7 +129,7 @@ class Encoder {
   void device(std::string_view name) {
     global("torch", "device");
     const std::size_t colon = name.find(':');
-    text(name.substr(0, colon));
+    fixed_text(name.substr(0, colon));
     if (colon != std::string_view::npos) out_.integer(std::stol(std::string(name.substr(colon + 1, 9))));
     out_.op(colon != std::string_view::npos ? Op::tuple2 : Op::tuple1);
     out_.op(Op::reduce);
@@ -146,7 +137,7 @@ class Encoder {
 
   void layout(std::string_view name) {
     global("torch.serialization", "_get_layout");
-    text(name);
+    fixed_text(name);
     out_.op(Op::tuple1);
     out_.op(Op::reduce);
   }
@@ -242,7 +233,8 @@ class Encoder {
       case Kind::real:
         return out_.real(graph_.real(id));
       case Kind::text:
-        return text(graph_.text(id));
+        out_.text(graph_.text(id));
+        return remember(id);
       case Kind::dtype:
         return dtype(static_cast<DType>(graph_.index(id)));
       case Kind::complex:
@@ -395,7 +387,7 @@ class Encoder {
   std::vector<bool> open_;           // tuples and sets that are being written
   std::vector<std::uint32_t> storage_keys_, storage_order_;
   std::vector<WrittenGlobal> globals_;
-  std::unordered_map<std::string_view, std::uint32_t> texts_;
+  std::vector<std::pair<std::string_view, std::uint32_t>> texts_;
 };
 
 }  // namespace

@@ -27,6 +27,11 @@ Storage* StorageTable::find(const std::string& key) {
 void StorageTable::resolve() {
   ValueGraph& graph = checkpoint_.values;
   const auto count = static_cast<NodeId>(graph.node_count());
+  std::size_t ids = 0;
+  for (NodeId id = 0; id < count; ++id) ids += graph.kind(id) == Kind::persistent ? 1u : 0u;
+  checkpoint_.storages.reserve(ids);
+  views_.reserve(ids);
+  by_key_.reserve(ids);
   for (NodeId id = 0; id < count; ++id)
     if (graph.kind(id) == Kind::persistent) resolve_one(id);
 }

@@ -89,10 +89,6 @@ void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, con
   container.format_version = archive.find(root + ".format_version") != nullptr;
   container.storage_alignment = archive.find(root + ".storage_alignment") != nullptr;
   container.serialization_id = archive.find(root + ".data/serialization_id") != nullptr;
-  container.records.reserve(archive.records().size());
-  for (const zip::Record& record : archive.records())
-    container.records.push_back(
-        {record.name, record.data_offset, record.size, record.stored_size, record.crc});
 }
 
 void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive& archive,
@@ -133,7 +129,7 @@ bool is_number(std::string_view text) {
 Checkpoint open_zip(SourcePtr source, const Limits& limits) {
   Checkpoint checkpoint;
   checkpoint.source = source;
-  const zip::Archive archive = zip::Archive::open(source, limits);
+  zip::Archive archive = zip::Archive::open(source, limits);
   const std::string root = find_root(archive);
   refuse_other_archives(archive, root);
   read_version(checkpoint, archive, root);
@@ -160,6 +156,10 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
                     std::to_string(program_size - checkpoint.container.pickle_size) +
                         " bytes follow the end of the pickle in " + quote(record.name) +
                         "; nothing refers to them");
+  checkpoint.container.records.reserve(archive.records().size());
+  for (zip::Record& each : std::move(archive).take_records())
+    checkpoint.container.records.push_back(
+        {std::move(each.name), each.data_offset, each.size, each.stored_size, each.crc});
   const bool unsummed =
       std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                   [&](const Storage& s) { return s.bytes.source == source && !s.bytes.crc; });

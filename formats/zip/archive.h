@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "formats/zip/end_record.h"
@@ -25,6 +26,9 @@ class Archive {
 
   // In the order of the directory.
   const std::vector<Record>& records() const { return records_; }
+
+  // The same, given away: the archive is of no use after it.
+  std::vector<Record> take_records() && { return std::move(records_); }
 
   // The record of exactly this name, or nullptr.  Names that are empty, hold a NUL or are no UTF-8 never
   // match: other readers would cut or translate them.

@@ -129,6 +129,7 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
                   const ConsumedFunction& consumed, report::FileReport& report) {
   // What the input is comes first: a refusal for safety outranks a destination that is taken.
   Checkpoint checkpoint = open_checkpoint(open_file(job.source.path), Limits{});
+  checkpoint.container.records = {};  // only inspect lists them; of 100,000 the memory is worth having
   check_place(job, options);
   convert::apply_rules(checkpoint, options.rules, report.changes);
   const torch::ZipPlan plan = torch::plan_zip(checkpoint, provenance_of(job, options, report.changes));

@@ -326,7 +326,8 @@ void FileSink::reserve(std::uint64_t size) {
   const bool known = ::fstatvfs(fd_, &disk) == 0;
   const std::uint64_t free = known ? std::uint64_t{disk.f_bavail} * disk.f_frsize : size;
   const bool cannot_reserve = error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
-  if (cannot_reserve && free >= size) return;
+  // The size at least is that of the whole from the start, as with fallocate.
+  if (cannot_reserve && free >= size && ::ftruncate(fd_, static_cast<off_t>(size)) == 0) return;
   if (cannot_reserve || error == ENOSPC)
     throw Error(Code::cannot_write,
                 "the disk is full: " + iec_size(size) + " are needed, " + iec_size(free) + " are free")
@@ -335,6 +336,8 @@ void FileSink::reserve(std::uint64_t size) {
 }
 
 void FileSink::write_at(std::uint64_t offset, Bytes bytes) {
+  // The kernel lets one writer at a time into a file; the others would spin for it.  Here they sleep.
+  const std::lock_guard<std::mutex> one_at_a_time(writing_);
   while (!bytes.empty()) {
     const ssize_t put = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "src/core/bytes.h"
@@ -56,6 +57,7 @@ class FileSink {
   std::string temporary_;  // while it exists
   SinkOptions options_;
   int fd_ = -1;
+  std::mutex writing_;
 };
 
 // What FileSink would say to this destination before it writes, without a trace: for plans and for many files

@@ -93,6 +93,12 @@ class ValueGraph {
   // The pickle that text nodes point into; kept alive as long as the graph.
   void set_program(std::shared_ptr<const std::vector<std::byte>> program) { program_ = std::move(program); }
 
+  // Room for that many nodes and items: memory is taken when it is used.
+  void reserve(std::size_t nodes, std::size_t items) {
+    nodes_.reserve(nodes);
+    pool_.reserve(items);
+  }
+
   NodeId root() const { return root_; }
   void set_root(NodeId root) { root_ = root; }
   std::size_t node_count() const { return nodes_.size(); }
