@@ -91,6 +91,14 @@ void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, con
   container.serialization_id = archive.find(root + ".data/serialization_id") != nullptr;
 }
 
+// The archive is given up before the tensors are made: of 100,000 records the memory is worth having.
+void keep_records(Checkpoint& checkpoint, zip::Archive archive) {
+  checkpoint.container.records.reserve(archive.records().size());
+  for (zip::Record& record : std::move(archive).take_records())
+    checkpoint.container.records.push_back(
+        {std::move(record.name), record.data_offset, record.size, record.stored_size, record.crc});
+}
+
 void place_storage(Checkpoint& checkpoint, Storage& storage, const zip::Archive& archive,
                    const std::string& root, bool big_endian) {
   std::string name = root;
@@ -139,6 +147,7 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
   const zip::Record& record = *archive.find(root + "data.pkl");
   const std::uint64_t size_max = record.method == 0 ? limits.pickle_bytes_max : limits.inflated_pickle_max;
   auto program = std::make_shared<const std::vector<std::byte>>(archive.read(record, size_max));
+  const std::string program_name = record.name;
   const std::size_t program_size = program->size();
   StorageTable table(checkpoint, StorageTable::Layout::zip);
   try {
@@ -146,20 +155,17 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
     table.resolve();
     for (Storage& storage : checkpoint.storages)
       place_storage(checkpoint, storage, archive, root, big_endian);
+    keep_records(checkpoint, std::move(archive));
     interpret(checkpoint, table, limits);
   } catch (Error& error) {
-    error.in("in record " + quote(record.name));
+    error.in("in record " + quote(program_name));
     throw;
   }
   if (checkpoint.container.pickle_size != program_size)
     checkpoint.note(checkpoint.values.root(), Code::trailing_bytes,
                     std::to_string(program_size - checkpoint.container.pickle_size) +
-                        " bytes follow the end of the pickle in " + quote(record.name) +
+                        " bytes follow the end of the pickle in " + quote(program_name) +
                         "; nothing refers to them");
-  checkpoint.container.records.reserve(archive.records().size());
-  for (zip::Record& each : std::move(archive).take_records())
-    checkpoint.container.records.push_back(
-        {std::move(each.name), each.data_offset, each.size, each.stored_size, each.crc});
   const bool unsummed =
       std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                   [&](const Storage& s) { return s.bytes.source == source && !s.bytes.crc; });
