@@ -219,6 +219,16 @@ NodeId item_value(const Call& call, const NumpyDType& type, std::string_view raw
 // Items in C order as nested lists, as ndarray.tolist() gives them; the item itself for no dimensions.
 NodeId nested_lists(const Call& call, std::span<const std::int64_t> shape, std::vector<NodeId> items) {
   if (shape.empty()) return items.at(0);
+  // Axes of size 0 and 1 make lists without making items: (2^40, 0) holds nothing, in 2^40 lists.
+  std::int64_t lists_in_all = 0, lists_at_axis = 1;
+  for (std::size_t axis = 0; axis + 1 < shape.size(); ++axis) {
+    const auto rows = checked_mul(lists_at_axis, shape[axis]);
+    if (!rows || *rows > kListItemsMax - lists_in_all)
+      throw Error(Code::unsupported_value, "a numpy array whose shape makes too many lists is not supported")
+          .at(call.graph.at(call.id));
+    lists_at_axis = *rows;
+    lists_in_all += *rows;
+  }
   for (std::size_t axis = shape.size(); axis-- > 1;) {
     const auto width = static_cast<std::size_t>(shape[axis]);
     std::int64_t rows = 1;

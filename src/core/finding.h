@@ -34,6 +34,10 @@ enum class Code : std::uint16_t {
   unsupported_container = 114,
   limit_exceeded = 115,
   output_differs = 116,
+  bad_safetensors = 117,
+  bad_npy = 118,
+  bad_hdf5 = 119,
+  bad_json = 120,
   // TF2xx: pickles and values
   bad_pickle = 201,
   bad_storage = 202,
@@ -58,6 +62,8 @@ enum class Code : std::uint16_t {
   nothing_selected = 409,
   no_input = 410,
   internal = 411,
+  helper_missing = 412,
+  bad_policy = 413,
   // TF5xx: changes made by a conversion
   prefix_stripped = 501,
   amp_to_scaler = 502,
@@ -86,6 +92,10 @@ enum class Code : std::uint16_t {
   inexact_step = 608,
   lost_value = 609,
   needs_newer = 610,
+  not_compared = 611,
+  keys_reordered = 612,
+  common_cause = 613,
+  archive_metadata = 614,
 };
 
 struct CodeInfo {
