@@ -4,6 +4,10 @@
 #include <array>
 #include <cctype>
 
+#include "formats/hdf5/reader.h"
+#include "formats/numpy/readers.h"
+#include "formats/safetensors/index.h"
+#include "formats/safetensors/reader.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
 #include "formats/zip/end_record.h"
@@ -48,10 +52,6 @@ constexpr auto kSignatures = std::to_array<Signature>({
     {0, "\x28\xb5\x2f\xfd"sv, Code::not_a_checkpoint, "this is zstd-compressed data"},
     {0, "PYTORCH1"sv, Code::unsupported_container,
      "this is a PyTorch container of before 1.0, which nothing reads any more"},
-    {0, "\x89HDF\r\n\x1a\n"sv, Code::unsupported_container,
-     "this is an HDF5 file, which this version does not read"},
-    {0, "\x93NUMPY"sv, Code::unsupported_container,
-     "this is a numpy .npy file, which this version does not read"},
     {257, "ustar"sv, Code::unsupported_container,
      "this is a tar archive (PyTorch ≤ 0.1.9), which this version does not read"},
     {0, "<!DOCTYPE"sv, Code::not_a_checkpoint, "this is a web page"},
@@ -73,8 +73,6 @@ Probe probe_other(const ByteSource& source) {
   const Signature* found = find_signature(source);
   if (found != nullptr) return {true, std::string(found->what)};
   const std::string head = head_of(source, 512);
-  if (head.size() > 8 && load_le<std::uint64_t>(as_bytes(head).data()) < source.size() && head[8] == '{')
-    return {true, "it is a safetensors file"};
   if (std::all_of(head.begin(), head.end(), [](char c) { return c == '\0'; }))
     return {true, "it begins with zeros only"};
   return {false, "no known signature"};
@@ -98,9 +96,6 @@ Checkpoint open_other(SourcePtr source, const Limits&) {
     throw Error(found->code, std::string(found->what) + (lfs ? lfs_size(head_of(*source, 512)) : ""))
         .with_hint(lfs ? "run git lfs pull in the repository" : std::string(info(found->code).hint));
   }
-  const Probe probe = probe_other(*source);
-  if (probe.reason.find("safetensors") != std::string::npos)
-    throw Error(Code::unsupported_container, "this is a safetensors file, which this version does not read");
   throw Error(Code::not_a_checkpoint, "the file begins with zeros only: an interrupted download or copy");
 }
 
@@ -133,9 +128,32 @@ Checkpoint open_pickle(SourcePtr source, const Limits& limits) {
               "this is a plain pickle without torch's container, which this version does not read");
 }
 
+// --- named tensors of other libraries
+
+template <auto looks_like>
+Probe probe_likeness(const ByteSource& source) {
+  auto [matches, reason] = looks_like(source);
+  return {matches, std::move(reason)};
+}
+
+// Shards are checkpoints of any format but indices: no index leads to another.
+Checkpoint open_shards(SourcePtr source, const Limits& limits) {
+  return safetensors::open_index(std::move(source), limits, [&](const std::string& path) {
+    SourcePtr shard = open_file(path);
+    if (safetensors::looks_like_index(*shard).matches)
+      throw Error(Code::bad_json, "an index names another index as a shard").of(path);
+    return open_checkpoint(std::move(shard), limits);
+  });
+}
+
 constexpr auto kFormats = std::to_array<Format>({
+    {"npz", probe_likeness<numpy::looks_like_npz>, numpy::open_npz},
     {"torch zip", probe_zip, torch::open_zip},
     {"legacy stream", probe_legacy, torch::open_legacy},
+    {"npy", probe_likeness<numpy::looks_like_npy>, numpy::open_npy},
+    {"hdf5", probe_likeness<hdf5::looks_like_hdf5>, hdf5::open_hdf5},
+    {"safetensors", probe_likeness<safetensors::looks_like_safetensors>, safetensors::open_safetensors},
+    {"safetensors index", probe_likeness<safetensors::looks_like_index>, open_shards},
     {"something else", probe_other, open_other},
     {"pickle", probe_pickle, open_pickle},
 });

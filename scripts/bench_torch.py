@@ -3,6 +3,8 @@
 
   convert SRC OUT   torch.load, the edits that torchferry makes, torch.save; of a folder every file, in one process
   load SRC          torch.load
+  change SRC OUT    every floating-point tensor moved a little, as a step of training does
+  compare A B       load both; of every tensor the figures that torchferry diff prints
   same A B          exit 0 if two files, or the files of two folders, hold the same values bit for bit
 """
 import collections
@@ -77,6 +79,40 @@ def difference(a, b, path):
     return None if a == b else "%s: %r and %r" % (path, a, b)
 
 
+def tensors_of(value, path=""):
+    if isinstance(value, torch.Tensor):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from tensors_of(item, "%s.%s" % (path, key))
+
+
+def change(source, destination):
+    checkpoint = torch.load(source, weights_only=True)
+    random = torch.Generator().manual_seed(2)
+    for _, tensor in tensors_of(checkpoint):
+        if tensor.is_floating_point():
+            tensor.mul_(1 + 1e-3 * torch.empty(tensor.shape).normal_(generator=random))
+    torch.save(checkpoint, destination)
+
+
+def figures(a, b):
+    """A tensor at a time, as people write it: everything in double."""
+    a, b = a.double(), b.double()
+    d = (b - a).abs()
+    square = float((d * d).sum())
+    return {"differing": int((a != b).sum()), "max_abs": float(d.max()), "max_rel": float((d / a.abs()).nan_to_num(0).max()),
+            "rms": (square / d.numel()) ** 0.5, "relative_frobenius": (square / max(1e-300, float((a * a).sum()))) ** 0.5,
+            "cosine": float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))}
+
+
+def compare(a, b):
+    before, after = (torch.load(path, map_location="cpu", weights_only=True) for path in (a, b))
+    after = dict(tensors_of(after))
+    for path, tensor in tensors_of(before):
+        figures(tensor, after[path])
+
+
 def same(a, b):
     ours, theirs = files_of(a), files_of(b)
     if [p.relative_to(a) for p in ours] != [p.relative_to(b) for p in theirs]:
@@ -94,6 +130,10 @@ if __name__ == "__main__":
         convert(*paths)
     elif (verb, len(paths)) == ("load", 1):
         torch.load(paths[0], map_location="cpu", weights_only=True)
+    elif (verb, len(paths)) == ("change", 2):
+        change(*paths)
+    elif (verb, len(paths)) == ("compare", 2):
+        compare(*paths)
     elif (verb, len(paths)) == ("same", 2):
         same(*paths)
     else:

@@ -232,7 +232,8 @@ TEST(Npy, RefusesUnsafeNamesInObjectsAndReadsTheRest) {
 // Nothing at all, in 2^40 lists.
 TEST(Npy, RefusesAShapeOfTooManyEmptyLists) {
   const std::string_view pickle =
-      "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I1099511627776\nI0\ntcnumpy\ndtype\n"
+      "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n("
+      "I1099511627776\nI0\ntcnumpy\ndtype\n"
       "(S'O8'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI63\ntbI00\n(ltb.";
   EXPECT_EQ(complaint_about(array_of("|O", "(1099511627776, 0)", pickle)), Code::unsupported_value);
 }

@@ -27,7 +27,7 @@ struct Rules {
   std::size_t depth_max = 64;            // arrays and objects inside each other
   std::uint64_t size_max = 100'000'000;  // bytes of the document; Code::limit_exceeded above it
   bool space_before = false;             // whether white space may stand before the first token
-  Code broken = Code::bad_json;       // the code of every complaint about the document itself
+  Code broken = Code::bad_json;          // the code of every complaint about the document itself
   std::uint64_t base = 0;                // offset of the document in its file, added to the offsets of errors
 };
 

@@ -158,7 +158,7 @@ int run_inspect(const InspectOptions& options) {
   style.color = options.color;
   style.width = options.width;
   const std::vector<SourceFile> files =
-      find_sources({.sources = options.paths, .output = {}, .files = {}, .skips = {}}, "");
+      find_sources({.sources = options.paths, .output = {}, .files = {}, .skips = {}, .weights = true}, "");
   const bool lines = options.paths.size() > 1 || files.size() > 1;  // JSONL
   std::unique_ptr<report::InspectionReport> out;
   if (options.json)

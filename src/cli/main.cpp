@@ -1,7 +1,9 @@
 #include <exception>
 
 #include "src/cli/convert.h"
+#include "src/cli/diff.h"
 #include "src/cli/explain.h"
+#include "src/cli/hash.h"
 #include "src/cli/inspect.h"
 #include "src/cli/options.h"
 #include "src/cli/signals.h"
@@ -19,6 +21,14 @@ int run(const ExplainOptions& options) { return run_explain(options); }
 int run(const InspectOptions& options) {
   watch_signals();
   return run_inspect(options);
+}
+int run(const DiffOptions& options) {
+  watch_signals();
+  return run_diff(options);
+}
+int run(const HashOptions& options) {
+  watch_signals();
+  return run_hash(options);
 }
 int run(const ConvertOptions& options) {
   watch_signals();

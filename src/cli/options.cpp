@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/cli/options_parts.h"
 #include "src/cli/terminal.h"
 #include "src/cli/version_text.h"
 #include "src/core/error.h"
@@ -18,7 +19,7 @@ namespace {
 
 constexpr char kAbout[] = "Carries PyTorch 1.x checkpoints into 2.x, without running a byte of them.";
 constexpr char kFooter[] =
-    "\nExit codes: 0 fine; 2 could not do it (usage, input or output, corrupt, unsupported);\n"
+    "\nExit codes: 0 fine; 1 differs; 2 could not do it (usage, input or output, corrupt, unsupported);\n"
     "3 refused for safety, nothing was written; 130, 143 ended by a signal.  Of many files the\n"
     "worst counts.  Codes such as TF501 are explained by: torchferry explain TF501";
 constexpr char kConvertFooter[] =
@@ -60,52 +61,7 @@ std::string nearest(std::string_view typed, const std::vector<std::string>& name
   return best;
 }
 
-[[noreturn]] void throw_usage(const std::string& what, const std::string& hint) {
-  throw Error(Code::bad_usage, what).with_hint(hint);
-}
-
-// --- Arguments that CLI11 would take apart
-
-// CLI11 reads "[a,b]" as a list; a file may have that name.  A mark in front keeps it whole until it is
-// stored.
-constexpr char kMark = '\x01';
-
-bool looks_like_list(std::string_view text) {
-  return text.size() > 1 && text.front() == '[' && text.back() == ']';
-}
-
-std::vector<std::string> marked_arguments(int argc, char** argv) {
-  std::vector<std::string> arguments;
-  for (int i = argc - 1; i > 0; --i) {  // CLI11 takes them from the back
-    const std::string_view argument = argv[i];
-    arguments.push_back(looks_like_list(argument) ? kMark + std::string(argument) : std::string(argument));
-  }
-  return arguments;
-}
-
-void unmark(std::string& text) {
-  if (text.starts_with(kMark) && looks_like_list(std::string_view(text).substr(1))) text.erase(0, 1);
-}
-void unmark(std::vector<std::string>& texts) {
-  for (std::string& text : texts) unmark(text);
-}
-
 // --- Verbs
-
-struct Shared {
-  std::string color = "auto";
-
-  ColorChoice choice() const {
-    return color == "auto"     ? ColorChoice::automatic
-           : color == "always" ? ColorChoice::always
-                               : ColorChoice::never;
-  }
-};
-
-CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::string>& list,
-                      const std::string& about) {
-  return verb.add_option(name, list, about)->allow_extra_args(false);  // one value each time it is given
-}
 
 struct ConvertArguments {
   ConvertOptions options;
@@ -207,24 +163,6 @@ void describe_shared(CLI::App& app, Shared& to) {
 
 // --- Values that need a second look
 
-std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts) {
-  std::vector<convert::Rename> renames;
-  for (const std::string& text : texts) {
-    const std::size_t equals = text.rfind('=');
-    if (equals == std::string::npos || equals == 0)
-      throw_usage("--rename " + quote(text) + ": this is not of the form 're=sub'",
-                  "--rename '^model\\.(.*)=$1'");
-    try {
-      const std::regex check(text.substr(0, equals), std::regex::ECMAScript);
-    } catch (const std::regex_error& error) {
-      throw_usage("--rename " + quote(text) + ": the regular expression is not valid: " + error.what(),
-                  "--rename '^model\\.(.*)=$1'");
-    }
-    renames.push_back({text.substr(0, equals), text.substr(equals + 1)});
-  }
-  return renames;
-}
-
 ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
   ConvertOptions& options = from.options;
   for (auto* const list : {&options.places.sources, &options.places.files, &options.places.skips,
@@ -293,10 +231,14 @@ Command parse_command_line(int argc, char** argv) {
   Shared shared;
   ConvertArguments convert;
   InspectOptions inspect;
+  DiffArguments diff;
+  HashArguments hash;
   ExplainOptions explain;
   describe_shared(app, shared);
   describe_inspect(app, inspect);
   describe_convert(app, convert);
+  describe_diff(app, diff);
+  describe_hash(app, hash);
   describe_explain(app, explain);
 
   std::vector<std::string> arguments = marked_arguments(argc, argv);
@@ -313,6 +255,8 @@ Command parse_command_line(int argc, char** argv) {
 
   if (app.got_subcommand("convert")) return finished(convert, shared);
   if (app.got_subcommand("inspect")) return finished(inspect, shared);
+  if (app.got_subcommand("diff")) return finished(diff, shared);
+  if (app.got_subcommand("hash")) return finished(hash);
   if (app.got_subcommand("explain")) return explain;
   throw_usage("a verb is missing", "torchferry --help lists the verbs");
 }

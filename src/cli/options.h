@@ -5,7 +5,9 @@
 #include <variant>
 
 #include "src/cli/convert.h"
+#include "src/cli/diff.h"
 #include "src/cli/explain.h"
+#include "src/cli/hash.h"
 #include "src/cli/inspect.h"
 
 namespace ferry::cli {
@@ -15,7 +17,8 @@ struct PrintText {
   std::string text;
 };
 
-using Command = std::variant<PrintText, ConvertOptions, InspectOptions, ExplainOptions>;
+using Command =
+    std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, HashOptions, ExplainOptions>;
 
 // Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
 Command parse_command_line(int argc, char** argv);

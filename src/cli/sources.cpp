@@ -26,6 +26,9 @@ namespace fs = std::filesystem;
 constexpr auto kSuffixes = std::to_array<std::string_view>(
     {".pt", ".pth", ".tar", ".ckpt", ".chkpt", ".checkpoint", ".th", ".bin", ".pkl", ".pickle", ".model",
      ".jit", ".weights", ".params", ".state", ".torch", ".pyth", ".opt"});
+// Files of weights that convert would not put in the place of themselves.
+constexpr auto kWeightsSuffixes =
+    std::to_array<std::string_view>({".safetensors", ".npz", ".npy", ".h5", ".hdf5"});
 
 std::string join(const std::string& folder, std::string_view name) {
   if (folder.empty()) return std::string(name);
@@ -121,7 +124,7 @@ class FolderSearch {
     }
     const bool dangling = S_ISLNK(entry.status.st_mode);
     if (!S_ISREG(entry.status.st_mode) && !dangling) return;
-    const bool wanted = options_.files.empty() ? has_checkpoint_suffix(entry.name)
+    const bool wanted = options_.files.empty() ? checkpoint_suffix(entry.name, options_.weights) > 0
                                                : matches_any(options_.files, relative, entry.name);
     if (!wanted || matches_any(options_.skips, relative, entry.name)) return;
     const auto size = dangling ? 0 : static_cast<std::uint64_t>(entry.status.st_size);
@@ -268,13 +271,20 @@ std::vector<Job> without_collisions(std::vector<Job> jobs) {
 
 }  // namespace
 
-bool has_checkpoint_suffix(std::string_view name) {
+std::size_t checkpoint_suffix(std::string_view name, bool weights) {
   std::string lower(name);
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
-  return std::any_of(kSuffixes.begin(), kSuffixes.end(),
-                     [&](std::string_view suffix) { return lower.ends_with(suffix); });
+  const auto end_of = [&](std::string_view suffix) { return lower.ends_with(suffix) ? suffix.size() : 0; };
+  std::size_t found = 0;
+  for (const std::string_view suffix : kSuffixes) found = std::max(found, end_of(suffix));
+  if (found == 4 && lower.ends_with(".pth.tar")) return 8;
+  if (weights)
+    for (const std::string_view suffix : kWeightsSuffixes) found = std::max(found, end_of(suffix));
+  return found;
 }
+
+bool has_checkpoint_suffix(std::string_view name) { return checkpoint_suffix(name, false) > 0; }
 
 std::vector<SourceFile> find_sources(const SourceOptions& options, const std::string& without) {
   std::vector<SourceFile> found;

@@ -13,6 +13,7 @@ struct SourceOptions {
   std::string output;                // a file for one file, a folder for a folder or several
   std::vector<std::string> files;    // patterns: which files of folders count, instead of the known suffixes
   std::vector<std::string> skips;    // patterns: which files of folders do not
+  bool weights = false;  // files named as weights of other libraries count too: .safetensors, .npz …
 };
 
 struct SourceFile {
@@ -42,5 +43,7 @@ std::vector<Job> plan_jobs(const SourceOptions& options);
 
 // True for names by which people call checkpoints: .pt, .pth, .pth.tar, .ckpt …
 bool has_checkpoint_suffix(std::string_view name);
+// How many characters of the name are such a suffix, ".pth.tar" being one; 0: none.
+std::size_t checkpoint_suffix(std::string_view name, bool weights);
 
 }  // namespace ferry::cli

@@ -36,6 +36,7 @@ struct RuleOptions {
   std::vector<std::string>
       includes;  // globs over dotted paths; when any is given, only tensors that match one stay
   std::vector<std::string> excludes;
+  std::vector<std::string_view> without;  // identifiers of rules that are left out, whatever the layout
 };
 
 struct Rule {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "src/convert/notes.h"
@@ -28,6 +29,8 @@ constexpr auto kRules = std::to_array<Rule>({
 });
 
 bool called_for(const Rule& rule, const RuleOptions& options) {
+  if (std::find(options.without.begin(), options.without.end(), rule.id) != options.without.end())
+    return false;
   return rule.when != When::layout || options.layout == Layout::clean;
 }
 

@@ -47,6 +47,7 @@ class FileSource final : public ByteSource {
 
   const std::string& name() const override { return name_; }
   std::uint64_t size() const override { return size_; }
+  int descriptor() const override { return fd_; }
 
   void read_at(std::uint64_t offset, std::span<std::byte> out) const override {
     if (!fits(offset, out.size(), size_)) throw_past_end(*this, offset, out.size());

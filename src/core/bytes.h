@@ -36,6 +36,8 @@ class ByteSource {
   virtual void read_at(std::uint64_t offset, std::span<std::byte> out) const = 0;
   // Throws Code::source_changed when the bytes may no longer be those that were opened.
   virtual void check_unchanged() const {}
+  // The descriptor of the open file that the source is, for another process; -1: it is something else.
+  virtual int descriptor() const { return -1; }
 
   std::vector<std::byte> read(ByteRange range) const;  // throws before it allocates when the range is outside
 };

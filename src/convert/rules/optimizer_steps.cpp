@@ -114,6 +114,12 @@ class StepRule {
   // The step that the group of a parameter holds for all its parameters.
   std::unordered_map<std::int64_t, double> steps_of_groups(const Optimizer& optimizer) const {
     std::unordered_map<std::int64_t, double> steps;
+    // Where some states count for themselves, one that does not is incomplete, and not to be mended by a
+    // guess.
+    for (std::size_t i = 0; i < graph_.entry_count(optimizer.state); ++i) {
+      const NodeId entry = graph_.entry(optimizer.state, i).value;
+      if (graph_.kind(entry) == Kind::dict && graph_.find(entry, "step") != kNoNode) return steps;
+    }
     for (const NodeId group : graph_.items(optimizer.groups)) {
       auto step = as_number(graph_, graph_.find(group, "step"));
       if (!step && optimizer.kind->steps == Steps::missing) step = 0;

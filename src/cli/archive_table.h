@@ -1,0 +1,109 @@
+// Tables of an archive: rows of a C++ type as compound datasets, written and read by one list of fields.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/hdf5/file.h"
+#include "formats/hdf5/skeleton.h"
+#include "src/core/error.h"
+#include "src/core/text.h"
+
+namespace ferry::cli {
+
+// One column.  Exactly one of the three pairs is set; `put` is missing for columns that follow from others
+// and are there for people.
+template <typename Row>
+struct ArchiveField {
+  std::string_view name;
+  std::function<std::string(const Row&)> text = {};
+  std::function<void(Row&, std::string_view)> put_text = {};
+  std::function<std::uint64_t(const Row&)> count = {};
+  std::function<void(Row&, std::uint64_t)> put_count = {};
+  std::function<double(const Row&)> real = {};
+  std::function<void(Row&, double)> put_real = {};
+};
+
+struct EncodedTable {
+  hdf5::ObjectSpec object;
+  std::vector<std::byte> rows;
+};
+
+// Texts longer than this lose their beginning: a column is as wide as its longest text.
+inline constexpr std::size_t kArchiveTextMax = 1000;
+std::string archive_text(std::string text);
+
+// Bytes of one cell at `at`, little-endian.
+void put_word(std::vector<std::byte>& out, std::uint64_t word);
+std::uint64_t word_at(Bytes bytes, std::size_t at, bool big_endian);
+
+template <typename Row>
+EncodedTable encode_table(std::string name, const std::vector<Row>& rows,
+                          const std::vector<ArchiveField<Row>>& fields) {
+  EncodedTable table;
+  table.object.path = {std::move(name)};
+  table.object.type = "table";
+  table.object.shape = {static_cast<std::int64_t>(rows.size())};
+  std::vector<std::size_t> widths;
+  for (const auto& field : fields) {
+    std::size_t width = 1;
+    if (field.text)
+      for (const Row& row : rows) width = std::max(width, archive_text(field.text(row)).size());
+    widths.push_back(width);
+    table.object.columns.push_back({std::string(field.name), field.text    ? "string:" + std::to_string(width)
+                                                             : field.count ? "uint64"
+                                                                           : "float64"});
+  }
+  for (const Row& row : rows)
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      const auto& field = fields[i];
+      if (field.count) put_word(table.rows, field.count(row));
+      if (field.real) put_word(table.rows, std::bit_cast<std::uint64_t>(field.real(row)));
+      if (!field.text) continue;
+      const std::string text = archive_text(field.text(row));
+      const Bytes bytes = as_bytes(text);
+      table.rows.insert(table.rows.end(), bytes.begin(), bytes.end());
+      table.rows.insert(table.rows.end(), widths[i] - text.size(), std::byte{0});
+    }
+  return table;
+}
+
+// Columns that are not there leave what Row is made with; columns that no field names are skipped.
+// Throws Code::bad_hdf5 when the table is missing or a column is of another kind.
+template <typename Row>
+std::vector<Row> decode_table(const hdf5::File& file, const std::string& name,
+                              const std::vector<ArchiveField<Row>>& fields) {
+  const hdf5::Object* const object = file.find("/" + name);
+  if (object == nullptr || object->content != hdf5::Object::Content::table || object->shape.size() != 1)
+    throw Error(Code::bad_hdf5, "this is no archive of torchferry diff: it has no table " + quote(name));
+  const std::vector<std::byte> bytes = file.read(*object);
+  std::vector<Row> rows(static_cast<std::size_t>(object->shape[0]));
+  for (const hdf5::Column& column : object->columns) {
+    const auto found = std::find_if(fields.begin(), fields.end(),
+                                    [&](const auto& field) { return field.name == column.name; });
+    if (found == fields.end()) continue;
+    const bool fits = found->text ? column.type == "string"
+                                  : column.size == 8 && column.type == (found->count ? "uint64" : "float64");
+    if (!fits)
+      throw Error(Code::bad_hdf5,
+                  "column " + quote(column.name) + " of table " + quote(name) + " is of another kind");
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::size_t at = i * object->itemsize + column.offset;
+      if (found->put_text) {
+        std::string_view text = as_text(Bytes(bytes).subspan(at, column.size));
+        found->put_text(rows[i], text.substr(0, text.find_last_not_of('\0') + 1));
+      }
+      if (found->put_count) found->put_count(rows[i], word_at(bytes, at, column.big_endian));
+      if (found->put_real)
+        found->put_real(rows[i], std::bit_cast<double>(word_at(bytes, at, column.big_endian)));
+    }
+  }
+  return rows;
+}
+
+}  // namespace ferry::cli

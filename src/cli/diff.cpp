@@ -1,0 +1,167 @@
+#include "src/cli/diff.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <new>
+
+#include "src/cli/diff_archive.h"
+#include "src/cli/diff_file.h"
+#include "src/cli/diff_folders.h"
+#include "src/cli/name_map.h"
+#include "src/cli/progress.h"
+#include "src/cli/terminal.h"
+#include "src/config/policy.h"
+#include "src/core/error.h"
+#include "src/core/sink.h"
+#include "src/core/text.h"
+#include "src/core/version.h"
+#include "src/parallel/thread_executor.h"
+#include "src/report/difference.h"
+
+namespace ferry::cli {
+namespace {
+
+using report::DiffReport;
+using report::FileDiff;
+
+// The policy first, so that the command line has the last word.
+Judgement judgement_of(const DiffOptions& options) {
+  config::Policy policy;
+  if (!options.policy.empty()) {
+    const std::string text = read_text(options.policy);
+    try {
+      policy = config::parse_policy(text);
+    } catch (Error& error) {
+      error.of(options.policy);
+      throw;
+    }
+  }
+  Judgement judgement;
+  judgement.bounds = std::move(policy.bounds);
+  judgement.bounds.insert(judgement.bounds.end(), options.bounds.begin(), options.bounds.end());
+  judgement.nan = options.nan_strict ? NaNPolicy::strict : policy.nan.value_or(NaNPolicy::equal);
+  judgement.check_dtype = options.check_dtype && policy.check_dtype.value_or(true);
+  judgement.ignores = std::move(policy.ignores);
+  judgement.ignores.insert(judgement.ignores.end(), options.ignores.begin(), options.ignores.end());
+  judgement.allowed_removed = std::move(policy.allowed_removed);
+  judgement.allowed_added = std::move(policy.allowed_added);
+  return judgement;
+}
+
+// Whatever stops one pair is its result; the others go on.
+FileDiff diff_guarded(const FolderPair& pair, const DiffOptions& options, const structure::NameMap& names,
+                      const Judgement& judgement, Executor& executor, Progress& progress) {
+  FileDiff file;
+  file.name = pair.name;
+  file.before.path = pair.before;
+  file.after.path = pair.after;
+  const auto stopped_by = [&](const Error& error) {
+    FileDiff stopped;
+    stopped.name = pair.name;
+    stopped.before.path = pair.before;
+    stopped.after.path = pair.after;
+    stopped.error = error;
+    file = std::move(stopped);
+  };
+  try {
+    diff_file(
+        {pair.before, pair.after}, options, names, judgement, executor,
+        [&](std::uint64_t bytes) { progress.add_bytes(bytes); }, file);
+    file.before.path = pair.before;
+    file.after.path = pair.after;
+  } catch (const Error& error) {
+    stopped_by(error);
+  } catch (const std::bad_alloc&) {
+    stopped_by(Error(Code::out_of_memory, "there was not enough memory"));
+  } catch (const std::exception& error) {
+    stopped_by(Error(Code::internal, std::string("internal error: ") + error.what()));
+  }
+  progress.add_file();
+  if (file.error) progress.print_error_line(*file.error);
+  return file;
+}
+
+std::string rendered(const DiffReport& report, std::string_view path) {
+  if (path.ends_with(".html")) return report::diff_html(report);
+  if (path.ends_with(".md")) return report::diff_markdown(report);
+  std::string text;
+  const auto put = [&](std::string_view piece) { text += piece; };
+  if (path.ends_with(".jsonl"))
+    report::write_diff_jsonl(report, put);
+  else if (path.ends_with(".json"))
+    report::write_diff_json(report, put);
+  else
+    text = report::diff_text(report, {.all = true});
+  return text;
+}
+
+int save_reports(const DiffReport& report, const DiffOptions& options) {
+  int code = 0;
+  for (const std::string& path : options.reports) {
+    try {
+      const std::string text = rendered(report, path);
+      FileSink sink(path, text.size(), {.replace = options.force});
+      sink.write_at(0, as_bytes(text));
+      sink.commit();
+    } catch (const Error& error) {
+      print_error(error);
+      code = 2;
+    }
+  }
+  return code;
+}
+
+void print_result(const DiffReport& report, const DiffOptions& options) {
+  if (options.json)
+    report::write_diff_json(report, print);
+  else if (options.jsonl)
+    report::write_diff_jsonl(report, print);
+  else if (!options.quiet && !(report.files.size() == 1 && report.files[0].error))
+    print(report::diff_text(
+        report, {.color = options.color, .all = options.all, .width = options.width, .rows = options.rows}));
+}
+
+std::uint64_t bytes_of(const std::vector<FolderPair>& pairs) {
+  std::uint64_t bytes = 0;
+  for (const FolderPair& pair : pairs)
+    for (const std::string& path : {pair.before, pair.after}) {
+      struct stat status {};
+      if (::stat(path.c_str(), &status) == 0) bytes += static_cast<std::uint64_t>(status.st_size);
+    }
+  return bytes;
+}
+
+DiffReport compare_all(const DiffOptions& options, const Judgement& judgement,
+                       const structure::NameMap& names) {
+  DiffReport report;
+  const FolderPairs found = find_pairs(options);
+  report.only_before = found.only_before;
+  report.only_after = found.only_after;
+  parallel::ThreadExecutor executor(options.jobs > 0 ? options.jobs : parallel::usable_processors());
+  Progress progress(found.pairs.size(), bytes_of(found.pairs), options.progress && !options.quiet);
+  for (const FolderPair& pair : found.pairs)
+    report.files.push_back(diff_guarded(pair, options, names, judgement, executor, progress));
+  return report;
+}
+
+}  // namespace
+
+int run_diff(const DiffOptions& options) {
+  const Judgement judgement = judgement_of(options);
+  const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
+  // What stands in the way of the results is said before the work.
+  for (const std::string& path : options.reports) check_destination(path, options.force);
+  if (!options.save.empty()) check_destination(options.save, options.force);
+
+  DiffReport report = options.after.empty() ? judge_archive(options.before, judgement)
+                                            : compare_all(options, judgement, names);
+  report.version = version();
+  report.bounds = judgement.text();
+  print_result(report, options);
+  const int code = std::max(report::exit_code(report), save_reports(report, options));
+  if (!options.save.empty()) save_archive(report, options, names);
+  return code;
+}
+
+}  // namespace ferry::cli

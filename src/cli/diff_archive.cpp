@@ -1,0 +1,227 @@
+// The archive, version 1:
+//
+//   /              attributes schema = "torchferry.diff/1", version, bounds
+//   /files         a row for each pair of files
+//   /metrics       a row for each tensor, in the order of the report
+//   /hull          float64 (n, 2): corners (|before|, |after − before|) that decide for any tolerance
+//   /ulp_histogram uint64 (rows of /metrics, 67): bin 0 is 0 ULP, 1 is (0, ½], 2 is (½, 1], b is (2^(b−3),
+//   2^(b−2)] /values, /ties, /remarks   what differs besides numbers /differences/<file>/<name> after −
+//   before of tensors that differ, where that was asked for
+#include "src/cli/diff_archive.h"
+
+#include <map>
+#include <set>
+
+#include "src/cli/archive_rows.h"
+#include "src/cli/archive_table.h"
+#include "src/cli/difference_tensors.h"
+#include "src/core/error.h"
+#include "src/core/sink.h"
+#include "src/core/version.h"
+
+namespace ferry::cli {
+namespace {
+
+using report::DiffReport;
+using report::FileDiff;
+
+constexpr char kSchema[] = "torchferry.diff/1";
+
+struct SavedRows {
+  std::vector<SavedFile> files;
+  std::vector<SavedTensor> tensors;
+  std::vector<SavedValue> values;
+  std::vector<SavedTie> ties;
+  std::vector<SavedRemark> remarks;
+  std::vector<std::byte> hull, histograms;
+};
+
+void add_tensor(SavedRows& rows, std::uint64_t file, const report::TensorRow& row) {
+  SavedTensor saved{file, rows.hull.size() / 16, row.drift.hull.size(), row};
+  for (const HullPoint& point : row.drift.hull) {
+    put_word(rows.hull, std::bit_cast<std::uint64_t>(point.before));
+    put_word(rows.hull, std::bit_cast<std::uint64_t>(point.difference));
+  }
+  for (const std::uint64_t count : row.drift.ulps) put_word(rows.histograms, count);
+  rows.tensors.push_back(std::move(saved));
+}
+
+SavedRows rows_of(const DiffReport& report) {
+  SavedRows rows;
+  for (std::uint64_t i = 0; i < report.files.size(); ++i) {
+    const FileDiff& file = report.files[i];
+    if (file.error) throw Error(*file.error);  // half a result would read as a whole one
+    SavedFile saved;
+    saved.file.name = file.name;
+    saved.file.before = file.before;
+    saved.file.after = file.after;
+    saved.file.values_compared = file.values_compared;
+    rows.files.push_back(std::move(saved));
+    for (const report::TensorRow& row : file.tensors) add_tensor(rows, i, row);
+    for (const report::ValueRow& row : file.values) rows.values.push_back({i, row});
+    for (std::uint64_t tie = 0; tie < file.tying.size(); ++tie) {
+      const report::TyingRow& row = file.tying[tie];
+      for (const std::string& path : row.tied_before) rows.ties.push_back({i, tie, path, row.what, true});
+      for (const std::string& path : row.tied_after) rows.ties.push_back({i, tie, path, row.what, false});
+    }
+    for (const Change& change : file.listed) rows.remarks.push_back({i, true, change});
+    for (const report::DiffRemark& one : file.remarks)
+      rows.remarks.push_back({i, false, {one.code, one.path, one.what}});
+  }
+  return rows;
+}
+
+EncodedTable numbers_table(std::string name, std::string type, std::vector<std::int64_t> shape,
+                           std::vector<std::byte> bytes) {
+  EncodedTable table;
+  table.object = {.path = {std::move(name)}, .type = std::move(type), .shape = std::move(shape)};
+  table.rows = std::move(bytes);
+  return table;
+}
+
+hdf5::ObjectSpec root_of(const DiffReport& report) {
+  hdf5::ObjectSpec root;
+  root.attributes = {hdf5::text_attribute("schema", std::string(kSchema)),
+                     hdf5::text_attribute("version", std::string(version())),
+                     hdf5::text_attribute("bounds", report.bounds)};
+  return root;
+}
+
+std::vector<EncodedTable> encode(const SavedRows& rows) {
+  std::vector<EncodedTable> tables;
+  tables.push_back(encode_table("files", rows.files, file_fields()));
+  tables.push_back(encode_table("metrics", rows.tensors, tensor_fields()));
+  tables.push_back(encode_table("values", rows.values, value_fields()));
+  tables.push_back(encode_table("ties", rows.ties, tie_fields()));
+  tables.push_back(encode_table("remarks", rows.remarks, remark_fields()));
+  tables.push_back(
+      numbers_table("hull", "float64", {static_cast<std::int64_t>(rows.hull.size() / 16), 2}, rows.hull));
+  tables.push_back(
+      numbers_table("ulp_histogram", "uint64",
+                    {static_cast<std::int64_t>(rows.tensors.size()), static_cast<std::int64_t>(kUlpBins)},
+                    rows.histograms));
+  return tables;
+}
+
+// --- Reading
+
+std::vector<std::uint64_t> words_of(const hdf5::File& file, const std::string& name, std::string_view dtype,
+                                    std::int64_t columns) {
+  const hdf5::Object* const object = file.find("/" + name);
+  if (object == nullptr || object->content != hdf5::Object::Content::tensor ||
+      info(object->dtype).name != dtype || object->shape.size() != 2 || object->shape[1] != columns)
+    throw Error(Code::bad_hdf5, "this is no archive of torchferry diff: it has no dataset " + quote(name));
+  const std::vector<std::byte> bytes = file.read(*object);
+  std::vector<std::uint64_t> words(bytes.size() / 8);
+  for (std::size_t i = 0; i < words.size(); ++i) words[i] = word_at(bytes, 8 * i, object->big_endian);
+  return words;
+}
+
+FileDiff& file_at(DiffReport& report, std::uint64_t index) {
+  if (index >= report.files.size())
+    throw Error(Code::bad_hdf5, "a row belongs to file " + std::to_string(index));
+  return report.files[index];
+}
+
+DType dtype_of(const std::string& name) {
+  const auto dtype = dtype_by_name(name);
+  if (!dtype) throw Error(Code::bad_hdf5, "there is no dtype " + quote(name));
+  return *dtype;
+}
+
+void read_tensors(const hdf5::File& file, DiffReport& report) {
+  const auto hull = words_of(file, "hull", "float64", 2);
+  const auto histograms = words_of(file, "ulp_histogram", "uint64", static_cast<std::int64_t>(kUlpBins));
+  std::vector<SavedTensor> tensors = decode_table(file, "metrics", tensor_fields());
+  if (histograms.size() != tensors.size() * kUlpBins)
+    throw Error(Code::bad_hdf5, "/ulp_histogram does not fit /metrics");
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    SavedTensor& saved = tensors[i];
+    Drift& drift = saved.row.drift;
+    if (saved.hull_begin > hull.size() / 2 || saved.hull_count > hull.size() / 2 - saved.hull_begin)
+      throw Error(Code::bad_hdf5, "/hull is shorter than /metrics says");
+    for (std::uint64_t k = saved.hull_begin; k < saved.hull_begin + saved.hull_count; ++k)
+      drift.hull.push_back({std::bit_cast<double>(hull[2 * k]), std::bit_cast<double>(hull[2 * k + 1])});
+    std::copy_n(&histograms[i * kUlpBins], kUlpBins, drift.ulps.begin());
+    if (!saved.row.before.dtype.empty()) drift.before = dtype_of(saved.row.before.dtype);
+    if (!saved.row.after.dtype.empty()) drift.after = dtype_of(saved.row.after.dtype);
+    file_at(report, saved.file).tensors.push_back(std::move(saved.row));
+  }
+}
+
+void read_rest(const hdf5::File& file, DiffReport& report) {
+  for (SavedValue& saved : decode_table(file, "values", value_fields()))
+    file_at(report, saved.file).values.push_back(std::move(saved.row));
+  std::map<std::pair<std::uint64_t, std::uint64_t>, report::TyingRow> ties;
+  for (SavedTie& saved : decode_table(file, "ties", tie_fields())) {
+    report::TyingRow& row = ties[{saved.file, saved.tie}];
+    row.what = saved.what;
+    (saved.before ? row.tied_before : row.tied_after).push_back(std::move(saved.path));
+  }
+  for (auto& [key, row] : ties) file_at(report, key.first).tying.push_back(std::move(row));
+  for (SavedRemark& saved : decode_table(file, "remarks", remark_fields())) {
+    FileDiff& to = file_at(report, saved.file);
+    if (saved.listed)
+      to.listed.push_back(std::move(saved.change));
+    else
+      to.remarks.push_back({saved.change.code, std::move(saved.change.path), std::move(saved.change.what)});
+  }
+}
+
+// What a judgement once allowed stands as it was found.
+void forget_excuses(FileDiff& file) {
+  for (report::TensorRow& row : file.tensors) {
+    const bool excused = row.state == report::DiffState::not_compared && row.why.starts_with("allowed");
+    if (!excused || row.measured) continue;
+    row.state = row.after.path.empty() && row.after.dtype.empty()     ? report::DiffState::removed
+                : row.before.path.empty() && row.before.dtype.empty() ? report::DiffState::added
+                                                                      : report::DiffState::incomparable;
+    row.why = row.why.size() > 9 ? row.why.substr(9) : "";
+  }
+}
+
+}  // namespace
+
+void save_archive(const DiffReport& report, const DiffOptions& options, const structure::NameMap& names) {
+  const SavedRows rows = rows_of(report);
+  const std::vector<EncodedTable> tables = encode(rows);
+  std::vector<hdf5::ObjectSpec> objects = {root_of(report)};
+  for (const EncodedTable& table : tables) objects.push_back(table.object);
+  DifferenceTensors differences;
+  if (options.save_differences) differences = DifferenceTensors(report, options, names);
+  for (const hdf5::ObjectSpec& object : differences.objects()) objects.push_back(object);
+
+  const hdf5::Skeleton skeleton = hdf5::make_skeleton(objects);
+  FileSink sink(options.save, skeleton.size, {.replace = options.force});
+  hdf5::write_metadata(skeleton, sink);
+  for (std::size_t i = 0; i < tables.size(); ++i)
+    if (!tables[i].rows.empty()) sink.write_at(skeleton.payloads[i + 1].offset, tables[i].rows);
+  differences.write(std::span(skeleton.payloads).subspan(1 + tables.size()), sink);
+  sink.commit();
+}
+
+DiffReport judge_archive(const std::string& path, const Judgement& judgement) {
+  try {
+    const hdf5::File file = hdf5::File::open(open_file(path), Limits{});
+    if (file.root().text_attribute("schema") != kSchema)
+      throw Error(Code::bad_hdf5, "this is no archive of torchferry diff")
+          .with_hint("two files are compared by: torchferry diff BEFORE AFTER");
+    DiffReport report;
+    for (SavedFile& saved : decode_table(file, "files", file_fields()))
+      report.files.push_back(std::move(saved.file));
+    read_tensors(file, report);
+    read_rest(file, report);
+    for (FileDiff& one : report.files) {
+      forget_excuses(one);
+      for (report::TensorRow& row : one.tensors)
+        if (row.measured) judge_row(row, judgement);
+      excuse(one, judgement);
+    }
+    return report;
+  } catch (Error& error) {
+    error.of(path);
+    throw;
+  }
+}
+
+}  // namespace ferry::cli

@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "src/cli/content_hash.h"
+#include "src/cli/diff_rows.h"
+#include "src/core/text.h"
+#include "src/report/inspection_tree.h"
+#include "validators/numeric/explain.h"
+#include "validators/numeric/spectral.h"
+
+namespace ferry::cli {
+namespace {
+
+using report::DiffState;
+using report::FileDiff;
+using report::TensorRow;
+
+std::string_view last_part(std::string_view path) { return path.substr(path.rfind('.') + 1); }
+
+bool shows_difference(const TensorRow& row) {
+  return row.state == DiffState::differs || row.state == DiffState::within ||
+         row.state == DiffState::incomparable;
+}
+
+// Rows that are worth an explanation, the worst first; of very many only those that anyone will look at.
+std::vector<std::size_t> rows_to_explain(const FileDiff& file) {
+  constexpr std::size_t kRowsMax = 5000;
+  std::vector<std::size_t> rows;
+  for (const TensorRow* row : report::worst_first(file))
+    rows.push_back(static_cast<std::size_t>(row - file.tensors.data()));
+  for (std::size_t i = 0; i < file.tensors.size(); ++i)
+    if (file.tensors[i].state == DiffState::within) rows.push_back(i);
+  std::erase_if(rows, [&](std::size_t i) { return !shows_difference(file.tensors[i]); });
+  if (rows.size() > kRowsMax) rows.resize(kRowsMax);
+  return rows;
+}
+
+// --- Contents that changed places
+
+// Tensors whose content after is what another one had before.  Sums of squares are equal where contents are,
+// so only their matches are read again.
+class Exchange {
+ public:
+  Exchange(const structure::Pairing& pairing, const TensorViews& before, const TensorViews& after,
+           FileDiff& file)
+      : pairing_(pairing), before_(before), after_(after), file_(file) {}
+
+  void find(const std::vector<std::size_t>& rows) {
+    std::multimap<Key, std::size_t> had;
+    for (const std::size_t i : rows)
+      if (is_candidate(i)) had.emplace(key_before(i), i);
+    for (const std::size_t i : rows) {
+      if (!is_candidate(i)) continue;
+      const auto [from, to] = had.equal_range(key_after(i));
+      constexpr int kTriesMax = 8;
+      int tries = 0;
+      for (auto at = from; at != to && tries < kTriesMax; ++at, ++tries)
+        if (at->second != i &&
+            hash(after_, pairing_.tensors[i].after.tensor, hashes_after_) ==
+                hash(before_, pairing_.tensors[at->second].before.tensor, hashes_before_)) {
+          source_[i] = at->second;
+          break;
+        }
+    }
+    for (const auto& [row, other] : source_) say(row, other);
+  }
+
+ private:
+  // Element type, number of elements, Σx²; of rows that were not measured, the shape alone decides.
+  using Key = std::tuple<std::string, std::uint64_t, long double>;
+
+  bool is_candidate(std::size_t i) const {
+    const TensorRow& row = file_.tensors[i];
+    return pairing_.tensors[i].paired() && row.state != DiffState::within && elements(row.before) > 1;
+  }
+  static std::uint64_t elements(const report::TensorSide& side) {
+    std::uint64_t count = 1;
+    for (const std::int64_t size : side.shape) count *= static_cast<std::uint64_t>(size);
+    return count;
+  }
+  bool sums_known(std::size_t i) const {
+    return file_.tensors[i].measured && file_.tensors[i].drift.finite > 0;
+  }
+  // Rows of two shapes have no sums; they meet each other, and there are few of them.
+  Key key_before(std::size_t i) const {
+    const TensorRow& row = file_.tensors[i];
+    return {row.before.dtype, elements(row.before), sums_known(i) ? row.drift.before_squares : -1.0L};
+  }
+  Key key_after(std::size_t i) const {
+    const TensorRow& row = file_.tensors[i];
+    return {row.after.dtype, elements(row.after), sums_known(i) ? row.drift.after_squares : -1.0L};
+  }
+
+  static const std::string& hash(const TensorViews& views, std::uint32_t tensor,
+                                 std::unordered_map<std::uint32_t, std::string>& known) {
+    const auto [at, fresh] = known.try_emplace(tensor);
+    if (fresh)
+      at->second = content_hash(views.view(tensor)).value_or("not hashed: " + std::to_string(tensor));
+    return at->second;
+  }
+
+  void say(std::size_t row, std::size_t other) {
+    const auto back = source_.find(other);
+    const bool swapped = back != source_.end() && back->second == row;
+    const std::string& path = file_.tensors[other].before.path;
+    auto& list = file_.tensors[row].explanations;
+    list.insert(list.begin(), {swapped ? Cause::swapped : Cause::copied,
+                               (swapped ? "changed places with " : "holds what was in ") + path});
+  }
+
+  const structure::Pairing& pairing_;
+  const TensorViews& before_;
+  const TensorViews& after_;
+  FileDiff& file_;
+  std::map<std::size_t, std::size_t> source_;
+  std::unordered_map<std::uint32_t, std::string> hashes_before_, hashes_after_;
+};
+
+// --- What all differences have in common
+
+void find_common_cause(FileDiff& file) {
+  std::size_t count = 0, counters = 0, statistics = 0;
+  std::map<Cause, std::size_t> causes;
+  for (const TensorRow& row : file.tensors) {
+    if (row.state == DiffState::equal || row.state == DiffState::not_compared) continue;
+    ++count;
+    const std::string_view name = last_part(row.before.path);
+    counters += name == "num_batches_tracked" ? 1 : 0;
+    statistics += name == "running_mean" || name == "running_var" || name == "num_batches_tracked" ? 1 : 0;
+    if (!row.explanations.empty()) ++causes[row.explanations.front().cause];
+  }
+  if (count == 0) return;
+  const auto say = [&](std::string what) {
+    file.remarks.push_back({Code::common_cause, "", std::move(what)});
+  };
+  const std::string all =
+      count == 1 ? "the one tensor that differs" : "all " + grouped(count) + " tensors that differ";
+  if (counters == count)
+    say("only num_batches_tracked differs: it counts training batches and has no effect in eval mode");
+  else if (statistics == count)
+    say("only statistics of batch normalisation differ (running_mean, running_var, num_batches_tracked)");
+  else if (count > 1 && causes.size() == 1 && causes.begin()->second == count)
+    say(all + ": " + std::string(cause_name(causes.begin()->first)));
+}
+
+}  // namespace
+
+void explain_rows(const structure::Pairing& pairing, const std::vector<const numeric::TensorPair*>& pairs,
+                  const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
+                  Executor& executor, FileDiff& file) {
+  const std::vector<std::size_t> rows = rows_to_explain(file);
+  constexpr std::size_t kWorst = 8;
+  constexpr std::uint64_t kCheap = std::uint64_t{1} << 20, kAny = std::uint64_t{1} << 28;
+  executor.run(rows.size(), [&](std::size_t k) {
+    TensorRow& row = file.tensors[rows[k]];
+    const structure::TensorMatch& match = pairing.tensors[rows[k]];
+    const numeric::TensorPair* const pair = pairs[rows[k]];
+    if (pair == nullptr) {
+      if (row.state == DiffState::incomparable && !row.before.shape.empty())
+        row.explanations = numeric::explain_drift(views_before.view(match.before.tensor),
+                                                  views_after.view(match.after.tensor), nullptr, "");
+      return;
+    }
+    if (!row.measured) return;
+    row.explanations =
+        numeric::explain_drift(pair->before, pair->after, &row.drift, last_part(row.before.path));
+    const bool wanted =
+        options.spectral == SpectralChoice::all || (options.spectral == SpectralChoice::worst && k < kWorst);
+    if (wanted)
+      row.spectral = numeric::spectral_ratio(pair->before, pair->after,
+                                             options.spectral == SpectralChoice::all ? kAny : kCheap);
+  });
+  Exchange(pairing, views_before, views_after, file).find(rows);
+  find_common_cause(file);
+}
+
+}  // namespace ferry::cli

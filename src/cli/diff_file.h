@@ -1,0 +1,53 @@
+// One checkpoint against another, as named steps.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/cli/diff.h"
+#include "src/cli/opened.h"
+#include "src/core/executor.h"
+#include "src/report/difference.h"
+#include "validators/structure/pairing.h"
+
+namespace ferry::cli {
+
+// Everything that judges: bounds by name, and what does not count.
+struct Judgement {
+  std::vector<BoundRow> bounds;
+  NaNPolicy nan = NaNPolicy::equal;
+  bool check_dtype = true;
+  std::vector<std::string> ignores;          // globs over dotted paths
+  std::vector<std::string> allowed_removed;  // globs: tensors and values that may be gone
+  std::vector<std::string> allowed_added;
+
+  std::string text() const;  // "bit-equal", "rtol 1e-05, atol 1e-08; backbone.*: ulp 4"
+};
+
+// The state and its words for a pair that was measured, or is equal.
+void judge_row(report::TensorRow& row, const Judgement& judgement);
+// What is allowed to be missing, and what does not count at all.
+void excuse(report::FileDiff& file, const Judgement& judgement);
+
+// What stays open after a comparison, for those who want the differences themselves.
+struct DiffPair {
+  std::string before, after;  // paths of files
+};
+
+// Called with the bytes of both files dealt with since the last call.
+using DiffProgress = std::function<void(std::uint64_t)>;
+
+// Fills `file`; throws what stopped it.
+void diff_file(const DiffPair& pair, const DiffOptions& options, const structure::NameMap& names,
+               const Judgement& judgement, Executor& executor, const DiffProgress& progress,
+               report::FileDiff& file);
+
+// The steps that other verbs need too.
+Opened open_for_comparison(const std::string& path);
+// Into the layout of 2.x, in memory: names, steps and scalers as convert would write them.
+void bring_to_layout(Opened& opened, const convert::RuleOptions& options);
+
+}  // namespace ferry::cli

@@ -1,0 +1,237 @@
+#include "src/cli/diff_rows.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+#include "src/core/error.h"
+#include "src/core/paths.h"
+#include "src/core/text.h"
+#include "src/report/inspection_tree.h"
+
+namespace ferry::cli {
+namespace {
+
+using report::DiffState;
+using report::FileDiff;
+using report::TensorRow;
+using structure::kNoTensor;
+
+// The same part of both: one of them may be that part already.
+convert::RuleOptions options_of(const DiffOptions& options, bool is_before) {
+  convert::RuleOptions rules = options.rules;
+  // Storages stay whole, so that every view can be read where it lies.
+  rules.without = {"compact", "newer"};
+  if (options.as_stored)
+    for (const convert::Rule& rule : convert::rules())
+      if (rule.when != convert::When::asked) rules.without.push_back(rule.id);
+  if (!is_before) rules.renames.clear();
+  return rules;
+}
+
+bool has_path(const Opened& opened, const std::string& path) {
+  const Paths paths(opened.checkpoint.values, Reach::containers);
+  for (std::size_t i = 0; i < paths.visits().size(); ++i)
+    if (paths.path(i) == path) return true;
+  return false;
+}
+
+bool has_data(const Checkpoint& checkpoint, std::uint32_t tensor) {
+  return checkpoint.tensors[tensor].storage != kNoStorage;
+}
+
+std::string shape_of(const Checkpoint& checkpoint, std::uint32_t tensor) {
+  return report::shape_text(checkpoint.shape(checkpoint.tensors[tensor]));
+}
+
+// --- Scope
+
+// The entry of the root that holds a path, where that entry is a container: a part of a training state.
+std::string part_of(const ValueGraph& graph, const std::string& path) {
+  if (graph.kind(graph.root()) != Kind::dict) return "";
+  std::string best;
+  for (std::size_t i = 0; i < graph.entry_count(graph.root()); ++i) {
+    const Entry entry = graph.entry(graph.root(), i);
+    if (!report::holds_items(graph.kind(entry.value))) continue;
+    const std::string name = key_text(graph, entry.key);
+    if (name.size() > best.size() && path.size() > name.size() && path.starts_with(name) &&
+        path[name.size()] == '.')
+      best = name;
+  }
+  return best;
+}
+
+bool same_tensor(const Checkpoint& checkpoint, std::uint32_t a, std::uint32_t b) {
+  const Tensor &x = checkpoint.tensors[a], &y = checkpoint.tensors[b];
+  return x.storage != kNoStorage && x.storage == y.storage && x.offset == y.offset && x.dtype == y.dtype &&
+         std::ranges::equal(checkpoint.shape(x), checkpoint.shape(y)) &&
+         std::ranges::equal(checkpoint.strides(x), checkpoint.strides(y));
+}
+
+// What `rich` has beyond a file that can hold named tensors only.
+class Scope {
+ public:
+  Scope(const structure::Pairing& pairing, const Opened& rich, bool rich_is_before, FileDiff& file)
+      : pairing_(pairing), rich_(rich), rich_is_before_(rich_is_before), file_(file) {}
+
+  void narrow() {
+    find_partners();
+    for (std::size_t i = 0; i < pairing_.tensors.size(); ++i)
+      narrow_tensor(pairing_.tensors[i], file_.tensors[i]);
+    for (const auto& [part, count] : parts_left_)
+      remark(part, report::plural(count, "tensor", "tensors") + ", only in " + side());
+    narrow_values();
+  }
+
+ private:
+  std::string side() const { return rich_is_before_ ? "before" : "after"; }
+  const structure::SidedTensor& mine(const structure::TensorMatch& match) const {
+    return rich_is_before_ ? match.before : match.after;
+  }
+  void remark(const std::string& path, std::string what) {
+    file_.remarks.push_back({Code::not_compared, path, std::move(what)});
+  }
+
+  void find_partners() {
+    for (const structure::TensorMatch& match : pairing_.tensors) {
+      if (!match.paired()) continue;
+      paired_by_storage_[rich_.checkpoint.tensors[mine(match).tensor].storage].push_back(&match);
+      const std::string part = part_of(rich_.checkpoint.values, mine(match).path);
+      if (!part.empty()) parts_met_[part] = true;
+    }
+  }
+
+  void narrow_tensor(const structure::TensorMatch& match, TensorRow& row) {
+    if (match.paired() || mine(match).tensor == kNoTensor) return;
+    const auto tied = paired_by_storage_.find(rich_.checkpoint.tensors[mine(match).tensor].storage);
+    if (tied != paired_by_storage_.end())
+      for (const structure::TensorMatch* other : tied->second)
+        if (same_tensor(rich_.checkpoint, mine(*other).tensor, mine(match).tensor)) {
+          row.state = DiffState::not_compared;
+          row.why = "the same tensor as " + mine(*other).path + ", which is there";
+          return;
+        }
+    const std::string part = part_of(rich_.checkpoint.values, mine(match).path);
+    if (part.empty() || parts_met_.find(part) != parts_met_.end()) return;
+    row.state = DiffState::not_compared;
+    row.why = "the other file holds nothing of " + part;
+    ++parts_left_[part];
+  }
+
+  void narrow_values() {
+    std::size_t count = 0;
+    std::string first;
+    for (report::ValueRow& row : file_.values) {
+      const bool alone = rich_is_before_ ? row.after.empty() : row.before.empty();
+      if (!alone && !row.path.empty()) continue;
+      row.state = DiffState::not_compared;
+      if (count++ == 0) first = row.path;
+    }
+    if (count > 0)
+      remark(first, report::plural(count, "value", "values") + " only in " + side() +
+                        ": the other file can hold tensors only");
+  }
+
+  const structure::Pairing& pairing_;
+  const Opened& rich_;
+  const bool rich_is_before_;
+  FileDiff& file_;
+  std::unordered_map<std::uint32_t, std::vector<const structure::TensorMatch*>> paired_by_storage_;
+  std::unordered_map<std::string, bool> parts_met_;
+  std::unordered_map<std::string, std::size_t> parts_left_;
+};
+
+}  // namespace
+
+void open_both(const DiffPair& pair, const DiffOptions& options, Executor& executor, Opened (&sides)[2]) {
+  const std::string* const paths[2] = {&pair.before, &pair.after};
+  executor.run(2, [&](std::size_t i) { sides[i] = open_for_comparison(*paths[i]); });
+  bool found[2] = {true, true};
+  const std::string& select = options.rules.select;
+  if (!select.empty()) {
+    for (std::size_t i = 0; i < 2; ++i) found[i] = has_path(sides[i], select);
+    if (!found[0] && !found[1])
+      throw Error(Code::nothing_selected, "neither file has " + quote(select)).of(pair.before);
+  }
+  executor.run(2, [&](std::size_t i) {
+    convert::RuleOptions rules = options_of(options, i == 0);
+    if (!found[i]) rules.select.clear();
+    try {
+      bring_to_layout(sides[i], rules);
+    } catch (Error& error) {
+      error.of(*paths[i]);
+      throw;
+    }
+  });
+}
+
+report::TensorSide describe_tensor(const Checkpoint& checkpoint, const structure::SidedTensor& tensor) {
+  const Tensor& one = checkpoint.tensors[tensor.tensor];
+  const auto shape = checkpoint.shape(one);
+  return {tensor.path, std::string(info(one.dtype).name), {shape.begin(), shape.end()}};
+}
+
+std::string why_incomparable(const Checkpoint& before, const structure::SidedTensor& mine,
+                             const Checkpoint& after, const structure::SidedTensor& other, TensorRow& row) {
+  if (!std::ranges::equal(row.before.shape, row.after.shape)) {
+    row.state = DiffState::incomparable;
+    return "shape " + shape_of(before, mine.tensor) + " became " + shape_of(after, other.tensor);
+  }
+  const bool have[2] = {has_data(before, mine.tensor), has_data(after, other.tensor)};
+  if (have[0] && have[1]) return "";
+  row.state = have[0] == have[1] ? DiffState::not_compared : DiffState::incomparable;
+  return have[0]   ? "has no data in after: a meta tensor"
+         : have[1] ? "has no data in before: a meta tensor"
+                   : "has no data in either file: a meta tensor";
+}
+
+void list_values(const structure::Pairing& pairing, const Opened& before, const Opened& after,
+                 FileDiff& file) {
+  constexpr std::size_t kPreview = 80;
+  const auto text = [](const Opened& side, NodeId node) {
+    return node == kNoNode ? std::string() : report::preview(side.checkpoint.values, node, kPreview);
+  };
+  file.values_compared = pairing.values_compared;
+  for (const structure::ValueDifference& one : pairing.values) {
+    const DiffState state = one.before == kNoNode  ? DiffState::added
+                            : one.after == kNoNode ? DiffState::removed
+                                                   : DiffState::differs;
+    file.values.push_back({one.path, state, text(before, one.before), text(after, one.after)});
+  }
+  if (!pairing.reordered.empty())
+    file.remarks.push_back(
+        {Code::keys_reordered, pairing.reordered.front(),
+         "the same keys in another order" +
+             (pairing.reordered.size() == 1
+                  ? std::string()
+                  : " (" + report::plural(pairing.reordered.size(), "dict", "dicts") + ")")});
+}
+
+void list_ties(const std::vector<structure::TyingChange>& changes, const structure::Pairing& pairing,
+               const Opened& before, const Opened& after, FileDiff& file) {
+  for (const structure::TyingChange& change : changes) {
+    report::TyingRow row;
+    for (const std::size_t i : change.rows) {
+      const structure::TensorMatch& match = pairing.tensors[i];
+      (change.tied_before ? row.tied_before : row.tied_after)
+          .push_back(change.tied_before ? match.before.path : match.after.path);
+    }
+    row.what = change.tied_before ? "shared memory, are separate now" : "were separate, share memory now";
+    // Formats of named tensors hold each tensor for itself; loaders tie them again.
+    if ((change.tied_before ? after : before).weights_only())
+      file.remarks.push_back(
+          {Code::not_compared, (change.tied_before ? row.tied_before : row.tied_after).front(),
+           "shares memory with " + report::plural(change.rows.size() - 1, "tensor", "tensors") + " in " +
+               (change.tied_before ? "before" : "after") + "; the other format cannot say so"});
+    else
+      file.tying.push_back(std::move(row));
+  }
+}
+
+void narrow_scope(const structure::Pairing& pairing, const Opened& before, const Opened& after,
+                  FileDiff& file) {
+  if (after.weights_only()) Scope(pairing, before, true, file).narrow();
+  if (before.weights_only()) Scope(pairing, after, false, file).narrow();
+}
+
+}  // namespace ferry::cli

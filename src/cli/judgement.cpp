@@ -1,0 +1,86 @@
+#include <algorithm>
+
+#include "src/cli/diff_file.h"
+#include "src/core/text.h"
+#include "validators/numeric/bound.h"
+
+namespace ferry::cli {
+namespace {
+
+using report::DiffState;
+
+bool matches_any(const std::vector<std::string>& globs, const std::string& path) {
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return glob_match(glob, path); });
+}
+
+bool counts(DiffState state) {
+  return state == DiffState::differs || state == DiffState::incomparable || state == DiffState::removed ||
+         state == DiffState::added;
+}
+
+bool is_excused(const Judgement& judgement, DiffState state, const std::string& before,
+                const std::string& after) {
+  const std::string& path = before.empty() ? after : before;
+  return matches_any(judgement.ignores, path) ||
+         (state == DiffState::removed && matches_any(judgement.allowed_removed, path)) ||
+         (state == DiffState::added && matches_any(judgement.allowed_added, path));
+}
+
+std::string text_of(const BoundRow& row) {
+  std::string text = row.torch_testing ? "torch.testing" : "";
+  const auto add = [&](std::string_view name, const std::optional<double>& value) {
+    if (value) text += (text.empty() ? "" : ", ") + std::string(name) + " " + real_text(*value);
+  };
+  add("rtol", row.rtol);
+  add("atol", row.atol);
+  add("ulp", row.ulp);
+  return (row.pattern == "*" ? "" : row.pattern + ": ") + text;
+}
+
+}  // namespace
+
+std::string Judgement::text() const {
+  std::string all;
+  for (const BoundRow& row : bounds) all += (all.empty() ? "" : "; ") + text_of(row);
+  if (all.empty()) all = "bit-equal";
+  return nan == NaNPolicy::strict ? all + "; NaN strict" : all;
+}
+
+void judge_row(report::TensorRow& row, const Judgement& judgement) {
+  const std::string& path = row.before.path;
+  row.bound = numeric::bound_for(judgement.bounds, path, row.drift.before, row.drift.after, judgement.nan);
+  if (!row.measured) {
+    row.state = DiffState::incomparable;
+    return;
+  }
+  if (row.drift.bits_equal() && (judgement.nan == NaNPolicy::equal || row.drift.nans_both == 0)) {
+    row.state = DiffState::equal;
+    row.why.clear();
+    return;
+  }
+  const Verdict verdict = numeric::judge(row.drift, row.bound);
+  row.state = verdict.within ? DiffState::within : DiffState::differs;
+  row.why = verdict.why;
+  if (row.drift.before == row.drift.after || !judgement.check_dtype) return;
+  row.state = DiffState::differs;
+  row.why =
+      "dtype " + row.before.dtype + " became " + row.after.dtype + (row.why.empty() ? "" : "; " + row.why);
+}
+
+void excuse(report::FileDiff& file, const Judgement& judgement) {
+  for (report::TensorRow& row : file.tensors)
+    if (counts(row.state) && is_excused(judgement, row.state, row.before.path, row.after.path)) {
+      row.why = "allowed" + (row.why.empty() ? "" : ": " + row.why);
+      row.state = DiffState::not_compared;
+    }
+  std::erase_if(file.tying, [&](const report::TyingRow& row) {
+    const auto ignored = [&](const std::string& path) { return matches_any(judgement.ignores, path); };
+    return std::ranges::all_of(row.tied_before, ignored) && std::ranges::all_of(row.tied_after, ignored);
+  });
+  for (report::ValueRow& row : file.values)
+    if (counts(row.state) && is_excused(judgement, row.state, row.path, row.path))
+      row.state = DiffState::not_compared;
+}
+
+}  // namespace ferry::cli

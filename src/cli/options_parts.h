@@ -1,0 +1,57 @@
+// What the descriptions of several verbs share.  Only src/cli/options*.cpp include this: it drags CLI11 in.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "src/cli/diff.h"
+#include "src/cli/hash.h"
+#include "src/cli/terminal.h"
+#include "src/convert/rule.h"
+
+namespace ferry::cli {
+
+[[noreturn]] void throw_usage(const std::string& what, const std::string& hint);
+
+// CLI11 reads "[a,b]" as a list; a file may have that name.  A mark in front keeps it whole until it is
+// stored.
+inline constexpr char kMark = '\x01';
+std::vector<std::string> marked_arguments(int argc, char** argv);
+void unmark(std::string& text);
+void unmark(std::vector<std::string>& texts);
+
+struct Shared {
+  std::string color = "auto";
+
+  ColorChoice choice() const {
+    return color == "auto"     ? ColorChoice::automatic
+           : color == "always" ? ColorChoice::always
+                               : ColorChoice::never;
+  }
+};
+
+// An option that takes one value each time it is given.
+CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::string>& list,
+                      const std::string& about);
+
+std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts);
+
+// --- Verbs whose descriptions have files of their own
+
+struct DiffArguments {
+  DiffOptions options;
+  std::vector<std::string> renames, rtols, atols, ulps;
+  std::string nan = "equal", spectral = "worst";
+  bool close = false, no_check_dtype = false, no_progress = false;
+};
+void describe_diff(CLI::App& app, DiffArguments& to);
+DiffOptions finished(DiffArguments& from, const Shared& shared);
+
+struct HashArguments {
+  HashOptions options;
+};
+void describe_hash(CLI::App& app, HashArguments& to);
+HashOptions finished(HashArguments& from);
+
+}  // namespace ferry::cli

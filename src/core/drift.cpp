@@ -1,0 +1,157 @@
+#include "src/core/drift.h"
+
+#include <algorithm>
+#include <bit>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+
+namespace ferry {
+namespace {
+
+// Integers of 64 bits and squares of doubles have to fit.
+static_assert(LDBL_MANT_DIG >= 64 && LDBL_MAX_EXP > 2 * DBL_MAX_EXP);
+
+// True when `corner` is not above the line from `from` to `to`.
+bool is_below(const HullPoint& from, const HullPoint& corner, const HullPoint& to) {
+  const auto run = [&](const HullPoint& p) { return static_cast<long double>(p.before) - from.before; };
+  const auto rise = [&](const HullPoint& p) {
+    return static_cast<long double>(p.difference) - from.difference;
+  };
+  return run(corner) * rise(to) >= rise(corner) * run(to);
+}
+
+bool by_before(const HullPoint& a, const HullPoint& b) {
+  return a.before != b.before ? a.before < b.before : a.difference > b.difference;
+}
+
+}  // namespace
+
+std::size_t ulp_bin(const Ulps& distance) {
+  if (distance.whole == 0) return distance.fraction == 0 ? 0 : distance.fraction <= 0.5 ? 1 : 2;
+  const std::uint64_t below =
+      distance.whole - (distance.fraction == 0 ? 1 : 0);  // the distance rounded up, less 1
+  return 2 + static_cast<std::size_t>(std::bit_width(below));
+}
+
+double Drift::mean_difference() const {
+  return finite == 0 ? 0 : static_cast<double>(difference_sum / static_cast<long double>(finite));
+}
+
+double Drift::rms() const {
+  return finite == 0 ? 0
+                     : static_cast<double>(std::sqrt(difference_squares / static_cast<long double>(finite)));
+}
+
+double Drift::relative_frobenius() const {
+  if (difference_squares == 0) return 0;
+  return static_cast<double>(std::sqrt(difference_squares / before_squares));
+}
+
+double Drift::cosine() const {
+  if (difference_squares == 0) return 1;
+  if (before_squares == 0 || after_squares == 0) return std::numeric_limits<double>::quiet_NaN();
+  const long double cosine = products / (std::sqrt(before_squares) * std::sqrt(after_squares));
+  return static_cast<double>(std::clamp(cosine, -1.0L, 1.0L));  // the sums are rounded, each on its own
+}
+
+double Drift::snr_db() const {
+  if (difference_squares == 0) return std::numeric_limits<double>::infinity();
+  return static_cast<double>(10 * std::log10(before_squares / difference_squares));
+}
+
+double Drift::least_atol(double rtol) const {
+  long double least = 0;
+  for (const HullPoint& point : hull) {
+    // An infinite rtol allows everything but a difference from 0.
+    const long double allowed = point.before == 0 ? 0 : static_cast<long double>(rtol) * point.before;
+    least = std::max(least, point.difference - allowed);
+  }
+  return static_cast<double>(least);
+}
+
+void Drift::add_to_hull(std::span<const HullPoint> points) {
+  const auto middle = static_cast<std::ptrdiff_t>(hull.size());
+  hull.insert(hull.end(), points.begin(), points.end());
+  std::sort(hull.begin() + middle, hull.end(), by_before);
+  std::inplace_merge(hull.begin(), hull.begin() + middle, hull.end(), by_before);
+  std::size_t size = 0;  // of the corners found so far, which lie at the front
+  for (std::size_t i = 0; i < hull.size(); ++i) {
+    const HullPoint next = hull[i];
+    if (next.difference <= (size > 0 ? hull[size - 1].difference : 0)) continue;
+    while (size > 0 && is_below(size > 1 ? hull[size - 2] : HullPoint{}, hull[size - 1], next)) --size;
+    hull[size++] = next;
+  }
+  hull.resize(size);
+}
+
+void Drift::merge(const Drift& later) {
+  const bool later_is_worse =
+      nonfinite_mismatches == 0 && (!worst || later.nonfinite_mismatches > 0 || later.max_abs > max_abs);
+  if (later.worst && later_is_worse) worst = later.worst;
+  for (const auto count :
+       {&Drift::elements, &Drift::bits_differing, &Drift::bits_flipped, &Drift::differing, &Drift::zero_signs,
+        &Drift::nans_before, &Drift::nans_after, &Drift::infinities_before, &Drift::infinities_after,
+        &Drift::nans_both, &Drift::nan_payloads, &Drift::nonfinite_mismatches, &Drift::finite})
+    this->*count += later.*count;
+  max_abs = std::max(max_abs, later.max_abs);
+  max_rel = std::max(max_rel, later.max_rel);
+  max_ulp = std::max(max_ulp, later.max_ulp, [](const Ulps& a, const Ulps& b) { return (a <=> b) < 0; });
+  for (const auto sum : {&Drift::difference_squares, &Drift::before_squares, &Drift::after_squares,
+                         &Drift::products, &Drift::difference_sum})
+    this->*sum += later.*sum;
+  for (std::size_t bin = 0; bin < ulps.size(); ++bin) ulps[bin] += later.ulps[bin];
+  if (!later.hull.empty()) add_to_hull(later.hull);
+}
+
+std::string_view cause_name(Cause cause) {
+  switch (cause) {
+    case Cause::one_bit:
+      return "one_bit";
+    case Cause::one_element:
+      return "one_element";
+    case Cause::float16_rounding:
+      return "float16_rounding";
+    case Cause::bfloat16_rounding:
+      return "bfloat16_rounding";
+    case Cause::tf32_rounding:
+      return "tf32_rounding";
+    case Cause::tf32_truncation:
+      return "tf32_truncation";
+    case Cause::float8_rounding:
+      return "float8_rounding";
+    case Cause::float32_rounding:
+      return "float32_rounding";
+    case Cause::scaled:
+      return "scaled";
+    case Cause::negated:
+      return "negated";
+    case Cause::shifted:
+      return "shifted";
+    case Cause::transposed:
+      return "transposed";
+    case Cause::permuted:
+      return "permuted";
+    case Cause::reversed:
+      return "reversed";
+    case Cause::rearranged:
+      return "rearranged";
+    case Cause::zeros:
+      return "zeros";
+    case Cause::constant:
+      return "constant";
+    case Cause::stats_reset:
+      return "stats_reset";
+    case Cause::counter:
+      return "counter";
+    case Cause::nonfinite:
+      return "nonfinite";
+    case Cause::swapped:
+      return "swapped";
+    case Cause::copied:
+      return "copied";
+  }
+  return "";
+}
+
+}  // namespace ferry

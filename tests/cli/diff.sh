@@ -1,0 +1,99 @@
+# What changed between two checkpoints: exit codes, explanations, bounds, names, folders.
+. "$(dirname "$0")/prelude.bash"
+
+# flip SOURCE TARGET OFFSET MASK: a copy with some bits of one byte turned round; negative offsets count from the end.
+flip() {
+  python3 - "$@" <<'PYTHON' || skip "no python3"
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[int(sys.argv[3])] ^= int(sys.argv[4], 0)
+open(sys.argv[2], "wb").write(data)
+PYTHON
+}
+
+old=$fixtures/1.4.0/ffb6d_o1.pth.tar
+expect 0 convert "$old" -o clean.pth -q
+expect 0 convert "$old" -o keep.pth -q --layout keep
+
+# A conversion changed what it lists, and nothing else.
+expect 0 diff "$old" clean.pth
+stdout_has 'identical but for 6 listed changes: 92 tensors, 830 elements, bit for bit'
+stdout_has 'model_state: module. stripped from 32 keys [TF501]'
+no_errors
+expect 0 diff "$old" keep.pth
+expect 0 diff keep.pth clean.pth
+expect 0 diff "$old" "$old" --json
+stdout_has '"state": "identical"'
+expect 0 diff "$old" clean.pth -q
+silent
+
+# As it is stored, module. and amp are differences.
+expect 1 diff "$old" clean.pth --as-stored
+stdout_has 'optimizer_state.state.0.step'
+
+# One bit of one weight, in a format that has no checksums.
+flip "$old" flipped.pth.tar -100 0x40
+expect 1 diff flipped.pth.tar clean.pth
+stdout_has 'differs: 1 of 92 tensors'
+expect 0 diff flipped.pth.tar clean.pth --rtol 1e30 --atol 1e300
+expect 1 diff flipped.pth.tar clean.pth --ulp 1
+expect 0 diff flipped.pth.tar clean.pth --ignore '*'
+
+# Damage that a checksum tells of is no difference but an error.
+flip clean.pth damaged.pth -9000 0x01
+expect 2 diff clean.pth damaged.pth
+stderr_has 'damaged.pth'
+
+# What was measured is judged again without the checkpoints.
+expect 1 diff flipped.pth.tar clean.pth --save m.h5 -q
+rm flipped.pth.tar
+if [ -e m.h5 ]; then
+  expect 1 diff m.h5
+  stdout_has 'differs: 1 of 92 tensors'
+  expect 0 diff m.h5 --rtol 1e30 --atol 1e300
+  expect 2 diff "$old" clean.pth --save m.h5
+  stderr_has 'TF403'
+fi
+expect 2 diff clean.pth
+stderr_has 'TF'
+
+# Reports of every kind.
+expect 0 diff "$old" clean.pth --report r.txt --report r.json --report r.jsonl --report r.md --report r.html -q
+python3 -c 'import json; json.load(open("r.json")); [json.loads(line) for line in open("r.jsonl")]'
+grep -q '<html' r.html
+expect 2 diff "$old" clean.pth --report r.html
+stderr_has 'TF403'
+expect 2 diff "$old" clean.pth --report r.pdf
+stderr_has 'the suffix says the form'
+
+# A policy, with its lines; a map.
+printf 'ignore = ["*"]\n' >policy.toml
+expect 0 diff "$fixtures/1.12.1/opt_adam.pth" "$fixtures/1.12.1/opt_adamw.pth" --policy policy.toml
+expect 1 diff "$fixtures/1.12.1/opt_adam.pth" "$fixtures/1.12.1/opt_adamw.pth"
+printf '# bounds\n[[bounds]]\nname = "*"\nrtol = -1\n' >bad.toml
+expect 2 diff "$old" clean.pth --policy bad.toml
+stderr_has 'bad.toml'
+stderr_has 'line 4'
+printf 'nowhere elsewhere\n' >map
+expect 2 diff "$old" clean.pth --map map
+stderr_has "the map names 'nowhere'"
+
+# Folders: files meet by name, whatever their suffix; what has no partner counts.
+mkdir a b
+cp "$old" a/one.pth.tar && cp clean.pth b/one.pt
+expect 0 diff a b
+cp keep.pth a/two.pth
+expect 1 diff a b
+stdout_has 'two.pth'
+expect 2 diff a "$old"
+stderr_has 'a folder can be compared with a folder'
+mkdir empty
+expect 2 diff a empty
+stderr_has 'TF410'
+
+# Refused for safety outranks everything.
+expect 3 diff "$fixtures/hand-made/gadget_called.pth" clean.pth
+stderr_has 'os.getpid'
+expect 2 diff clean.pth nowhere.pth
+expect 2 diff clean.pth keep.pth --rtol abc
+stderr_has "a bound is a number of 0 or more"

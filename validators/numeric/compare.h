@@ -1,0 +1,57 @@
+// Comparing many pairs of tensors at the speed of memory, in bounded memory, on any number of threads.
+//
+// Equal bytes are seen by comparing bytes, block by block; only pairs with a block that differs are measured,
+// and then all of their blocks.  Blocks and the order in which their results are joined depend on the tensors
+// alone, so results do not depend on the threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/core/drift.h"
+#include "src/core/executor.h"
+#include "validators/numeric/tensor_view.h"
+
+namespace ferry::numeric {
+
+struct TensorPair {
+  TensorView before, after;  // of one shape
+};
+
+// Bytes that were read, for those who compute checksums on the way.  Only of pairs that are `in_order` (see
+// below); chunk c of a pair holds the bytes [c × kChunkBytes, (c + 1) × kChunkBytes) of the contiguous
+// tensor.  The blocks of one chunk come in order, from one thread; each chunk comes exactly once.
+struct TapBlock {
+  std::size_t pair = 0;
+  std::uint64_t chunk = 0;
+  Bytes before, after;
+  bool equal = false;  // the two are the same bytes
+};
+using Tap = std::function<void(const TapBlock&)>;
+
+inline constexpr std::uint64_t kChunkBytes = std::uint64_t{4} << 20;
+
+// True when both sides are contiguous and of one type and byte order, without lazy bits: the bytes can be
+// compared as they lie in the sources.
+bool in_order(const TensorPair& pair);
+
+struct Comparison {
+  Drift drift;  // of equal tensors: types, elements and nothing else
+  std::string
+      why_not;  // not empty: not measured, and why ("its elements overlap …"); then differing is unknown
+};
+
+// In the order of the pairs.  Work is bounded by the bytes that the views cover, not by the shapes that they
+// claim: elements that a stride of 0 repeats on both sides are visited once and counted as often as they
+// appear; pairs with other overlaps are compared as bytes where both overlap in the same way, and measured
+// while that costs no more than a fixed multiple of the bytes.  `progress` gets the bytes of both sides dealt
+// with since the last call, from any thread.  With `measure_equal` equal pairs are measured too, for those
+// who want to know of their NaNs.  Throws what the sources throw.
+std::vector<Comparison> compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
+                                        const std::function<void(std::uint64_t)>& progress,
+                                        bool measure_equal = false);
+
+}  // namespace ferry::numeric

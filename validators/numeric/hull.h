@@ -1,0 +1,45 @@
+// Which of many points can become corners of a drift's hull: nearly none, and that is to be seen quickly.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "src/core/drift.h"
+
+namespace ferry::numeric {
+
+// Lines that the hull nowhere lies below: what is not above all of them is no corner.  Unused lines repeat
+// another.
+struct HullFloor {
+  static constexpr std::size_t kChords = 3;
+  std::array<double, kChords> start{}, rise{};
+  double top = 0;  // the largest difference so far
+};
+
+// Collects candidates and makes them corners in batches, so that also a hull of very many corners costs
+// little more than sorting them.  Points up to 2^−51 of their height above the hull count as on it: points
+// that would lie on one line but for rounding would all be corners.
+class HullCollector {
+ public:
+  explicit HullCollector(Drift& drift) : drift_(drift) { find_floor(); }
+
+  const HullFloor& floor() const { return floor_; }
+  // `difference` is not negative.  Either may be infinite where doubles end.
+  void offer(double before, double difference);
+  // After points that lay above the floor: raises it, unless the hull is so large that this has to wait for
+  // more.
+  void end_run();
+  // Must be called before the drift is used; brings the floor up to date.
+  void fold();
+
+ private:
+  bool is_above(const HullPoint& point) const;
+  void find_floor();
+
+  Drift& drift_;
+  HullFloor floor_;
+  std::vector<HullPoint> candidates_;
+};
+
+}  // namespace ferry::numeric

@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+
+#include "validators/numeric/explain.h"
+#include "validators/numeric/joint_layout.h"
+#include "validators/numeric/tensor_reader.h"
+
+namespace ferry::numeric {
+namespace {
+
+constexpr std::size_t kRankMax = 5;     // 120 orders
+constexpr std::uint64_t kSamples = 32;  // elements that are tried before all are
+constexpr std::uint64_t kBoxElements = 64 << 10;
+
+// A view with its axes in another order.
+struct Turned {
+  std::array<std::int64_t, kRankMax> shape{}, strides{};
+
+  TensorView view(const TensorView& of, std::span<const std::size_t> order) {
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      shape[i] = of.shape[order[i]];
+      strides[i] = of.strides[order[i]];
+    }
+    TensorView turned = of;
+    turned.shape = std::span(shape).first(order.size());
+    turned.strides = std::span(strides).first(order.size());
+    return turned;
+  }
+};
+
+// Axes of one element may be anywhere.
+bool keeps_places(const TensorView& view, std::span<const std::size_t> order) {
+  std::size_t last = 0;
+  for (const std::size_t axis : order) {
+    if (view.shape[axis] == 1) continue;
+    if (axis < last) return false;
+    last = axis;
+  }
+  return true;
+}
+
+using Element = std::array<std::byte, 16>;
+
+Element element_at(const TensorView& view, std::uint64_t index) {
+  Element element{};
+  read_elements(view, index, 1, std::span(element).first(info(view.dtype).itemsize));
+  return element;
+}
+
+// Some elements here and there, and the last.
+class Samples {
+ public:
+  explicit Samples(const TensorView& view) : count_(view.numel()) {
+    for (std::uint64_t i = 0; i < std::min(kSamples, count_); ++i) elements_[i] = element_at(view, index(i));
+  }
+  bool fit(const TensorView& view) const {
+    for (std::uint64_t i = 0; i < std::min(kSamples, count_); ++i)
+      if (element_at(view, index(i)) != elements_[i]) return false;
+    return true;
+  }
+
+ private:
+  std::uint64_t index(std::uint64_t i) const {
+    return count_ <= kSamples ? i : (count_ - 1 - i * 0x9e3779b97f4a7c15ULL % count_);
+  }
+  std::uint64_t count_;
+  std::array<Element, kSamples> elements_{};
+};
+
+bool same_elements(const TensorView& before, const TensorView& after) {
+  const JointLayout layout(before, after);
+  if (!layout.affordable()) return false;
+  const TensorView one = layout.before(), other = layout.after();
+  BoxPlan boxes(layout.shape(), one.strides, other.strides, kBoxElements);
+  std::vector<std::byte> bytes, other_bytes;
+  for (std::uint64_t i = 0; i < boxes.count(); ++i) {
+    const Box box = boxes.box(i);
+    bytes.resize(box_elements(box) * info(before.dtype).itemsize);
+    other_bytes.resize(bytes.size());
+    read_box(one, box, bytes);
+    read_box(other, box, other_bytes);
+    if (bytes != other_bytes) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::size_t>> find_transposition(const TensorView& before,
+                                                           const TensorView& after) {
+  const std::size_t rank = before.shape.size();
+  if (before.dtype != after.dtype || rank != after.shape.size() || rank < 2 || rank > kRankMax)
+    return std::nullopt;
+  if (before.numel() == 0 ||
+      !std::is_permutation(before.shape.begin(), before.shape.end(), after.shape.begin()))
+    return std::nullopt;
+  const bool one_shape = std::equal(before.shape.begin(), before.shape.end(), after.shape.begin());
+  const Samples samples(after);
+  std::vector<std::size_t> order(rank);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  while (std::next_permutation(order.begin(), order.end())) {
+    Turned turned;
+    const TensorView view = turned.view(before, order);
+    if (!std::equal(view.shape.begin(), view.shape.end(), after.shape.begin())) continue;
+    if (one_shape && keeps_places(before, order)) continue;
+    if (samples.fit(view) && same_elements(view, after)) return order;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ferry::numeric
