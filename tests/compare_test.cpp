@@ -134,7 +134,7 @@ std::string text_of(const Drift& drift) {
         drift.nans_before, drift.nans_after, drift.infinities_before, drift.infinities_after, drift.nans_both,
         drift.nan_payloads, drift.nonfinite_mismatches, drift.finite, drift.max_ulp.whole})
     out << ' ' << count;
-  for (const std::uint64_t count : drift.ulps) out << ',' << count;
+  for (std::size_t bin = 0; bin < kUlpBins; ++bin) out << ',' << drift.ulps[bin];
   out << ' ' << drift.max_abs << ' ' << drift.max_rel << ' ' << drift.max_ulp.fraction;
   if (drift.worst)
     out << " worst " << drift.worst->element << ' ' << drift.worst->before.bits << ' '

@@ -42,7 +42,7 @@ void add_tensor(SavedRows& rows, std::uint64_t file, const report::TensorRow& ro
     put_word(rows.hull, std::bit_cast<std::uint64_t>(point.before));
     put_word(rows.hull, std::bit_cast<std::uint64_t>(point.difference));
   }
-  for (const std::uint64_t count : row.drift.ulps) put_word(rows.histograms, count);
+  for (std::size_t bin = 0; bin < kUlpBins; ++bin) put_word(rows.histograms, row.drift.ulps[bin]);
   rows.tensors.push_back(std::move(saved));
 }
 
@@ -142,7 +142,8 @@ void read_tensors(const hdf5::File& file, DiffReport& report) {
       throw Error(Code::bad_hdf5, "/hull is shorter than /metrics says");
     for (std::uint64_t k = saved.hull_begin; k < saved.hull_begin + saved.hull_count; ++k)
       drift.hull.push_back({std::bit_cast<double>(hull[2 * k]), std::bit_cast<double>(hull[2 * k + 1])});
-    std::copy_n(&histograms[i * kUlpBins], kUlpBins, drift.ulps.begin());
+    for (std::size_t bin = 0; bin < kUlpBins; ++bin)
+      if (const std::uint64_t count = histograms[i * kUlpBins + bin]; count != 0) drift.ulps[bin] = count;
     if (!saved.row.before.dtype.empty()) drift.before = dtype_of(saved.row.before.dtype);
     if (!saved.row.after.dtype.empty()) drift.after = dtype_of(saved.row.after.dtype);
     file_at(report, saved.file).tensors.push_back(std::move(saved.row));

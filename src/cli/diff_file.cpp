@@ -67,7 +67,9 @@ class Comparisons {
       pairs_.push_back({views_before_.view(before), views_after_.view(after)});
       tensors_before_.push_back(before);
       tensors_after_.push_back(after);
+      uses_.push_back(0);
     }
+    ++uses_[at->second];
     return at->second;
   }
 
@@ -81,7 +83,10 @@ class Comparisons {
   }
 
   const numeric::TensorPair& pair(std::size_t number) const { return pairs_[number]; }
-  const numeric::Comparison& result(std::size_t number) const { return results_[number]; }
+  // Given away to the last row that asks.
+  numeric::Comparison take_result(std::size_t number) {
+    return --uses_[number] > 0 ? results_[number] : std::move(results_[number]);
+  }
 
  private:
   const Opened& before_;
@@ -90,7 +95,7 @@ class Comparisons {
   const TensorViews& views_after_;
   std::unordered_map<std::uint64_t, std::size_t> numbers_;
   std::vector<numeric::TensorPair> pairs_;
-  std::vector<std::uint32_t> tensors_before_, tensors_after_;
+  std::vector<std::uint32_t> tensors_before_, tensors_after_, uses_;
   std::vector<numeric::Comparison> results_;
 };
 
@@ -100,6 +105,8 @@ constexpr std::size_t kNoComparison = static_cast<std::size_t>(-1);
 std::vector<std::size_t> make_rows(const Pairing& pairing, const Opened& before, const Opened& after,
                                    Comparisons& comparisons, FileDiff& file) {
   std::vector<std::size_t> numbers;
+  numbers.reserve(pairing.tensors.size());
+  file.tensors.reserve(pairing.tensors.size());
   for (const structure::TensorMatch& match : pairing.tensors) {
     TensorRow row;
     row.matched_by = match.matched_by;
@@ -120,15 +127,15 @@ std::vector<std::size_t> make_rows(const Pairing& pairing, const Opened& before,
   return numbers;
 }
 
-void take_results(const std::vector<std::size_t>& numbers, const Comparisons& comparisons,
+void take_results(const std::vector<std::size_t>& numbers, Comparisons& comparisons,
                   const Judgement& judgement, FileDiff& file) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (numbers[i] == kNoComparison) continue;
     TensorRow& row = file.tensors[i];
-    const numeric::Comparison& result = comparisons.result(numbers[i]);
-    row.drift = result.drift;
+    numeric::Comparison result = comparisons.take_result(numbers[i]);
+    row.drift = std::move(result.drift);
     row.measured = result.why_not.empty();
-    row.why = result.why_not;
+    row.why = std::move(result.why_not);
     judge_row(row, judgement);
   }
 }

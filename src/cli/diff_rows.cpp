@@ -121,12 +121,11 @@ class Scope {
   void narrow_values() {
     std::size_t count = 0;
     std::string first;
-    for (report::ValueRow& row : file_.values) {
+    std::erase_if(file_.values, [&](const report::ValueRow& row) {
       const bool alone = rich_is_before_ ? row.after.empty() : row.before.empty();
-      if (!alone && !row.path.empty()) continue;
-      row.state = DiffState::not_compared;
-      if (count++ == 0) first = row.path;
-    }
+      if (alone || row.path.empty()) first = count++ == 0 ? row.path : first;
+      return alone || row.path.empty();
+    });
     if (count > 0)
       remark(first, report::plural(count, "value", "values") + " only in " + side() +
                         ": the other file can hold tensors only");

@@ -100,7 +100,8 @@ void Drift::merge(const Drift& later) {
   for (const auto sum : {&Drift::difference_squares, &Drift::before_squares, &Drift::after_squares,
                          &Drift::products, &Drift::difference_sum})
     this->*sum += later.*sum;
-  for (std::size_t bin = 0; bin < ulps.size(); ++bin) ulps[bin] += later.ulps[bin];
+  if (!later.ulps.empty())
+    for (std::size_t bin = 0; bin < kUlpBins; ++bin) ulps[bin] += later.ulps[bin];
   if (!later.hull.empty()) add_to_hull(later.hull);
 }
 

@@ -45,7 +45,24 @@ struct Ulps {
 // Bins of ULP distances: 0 holds exactly 0; 1 holds (0, ½]; 2 holds (½, 1]; bin b > 2 holds (2^(b−3),
 // 2^(b−2)].
 inline constexpr std::size_t kUlpBins = 67;
-using UlpHistogram = std::array<std::uint64_t, kUlpBins>;
+// Counts by bin.  Takes memory when the first one is written: most tensors of most comparisons are equal.
+class UlpHistogram {
+ public:
+  std::uint64_t operator[](std::size_t bin) const { return bins_.empty() ? 0 : bins_[bin]; }
+  std::uint64_t& operator[](std::size_t bin) {
+    if (bins_.empty()) bins_.resize(kUlpBins);
+    return bins_[bin];
+  }
+  bool empty() const { return bins_.empty(); }
+  friend bool operator==(const UlpHistogram& a, const UlpHistogram& b) {
+    for (std::size_t bin = 0; bin < kUlpBins; ++bin)
+      if (a[bin] != b[bin]) return false;
+    return true;
+  }
+
+ private:
+  std::vector<std::uint64_t> bins_;
+};
 std::size_t ulp_bin(const Ulps& distance);
 
 // One number of either tensor: the real part, and the imaginary part of complex types.  Integers beyond 2^53
@@ -91,7 +108,7 @@ struct Drift {
   // digits: squares of finite doubles neither overflow nor vanish.
   long double difference_squares = 0, before_squares = 0, after_squares = 0, products = 0;
   long double difference_sum = 0;  // Σ(after − before), of complex numbers the real parts
-  UlpHistogram ulps{};             // finite pairs
+  UlpHistogram ulps;               // finite pairs
   std::vector<HullPoint> hull;     // by growing `before`; empty when no finite pair differs
 
   bool bits_equal() const { return before == after && bits_differing == 0; }

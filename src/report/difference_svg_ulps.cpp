@@ -41,7 +41,7 @@ double height_of(double count, double decades) {
 }
 
 struct Bars {
-  UlpHistogram counts{};
+  std::array<std::uint64_t, kUlpBins> counts{};
   std::size_t bins = 0;  // up to the last that is not empty
   int decades = 1;       // the axis ends at 10 to this
 };

@@ -45,9 +45,9 @@ HTML
   sed -n 's/.*data-said="\([^"]*\)".*/\1/p' dom
 }
 
-numerics=$fixtures/numerics
-expect 1 diff "$numerics/resume_adam.1.4.0.pth" "$numerics/resume_adam.1.12.1.pth" --report differs.html
-expect 0 diff "$numerics/resume_adam.1.4.0.pth" "$numerics/resume_adam.1.4.0.pth" --report identical.html
+before=$fixtures/1.12.1/opt_adam.pth
+expect 1 diff "$before" "$fixtures/1.12.1/opt_adamw.pth" --report differs.html
+expect 0 diff "$before" "$before" --report identical.html
 for width in 400 1400; do
   [ "$(probe differs.html $width)" = "wide true loaded 0 errors 0 sorted 1 rows 0 heading Differs" ] ||
     fail "differs.html at $width: $(grep -o 'data-said="[^"]*"' dom)"

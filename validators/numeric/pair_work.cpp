@@ -10,7 +10,7 @@
 namespace ferry::numeric {
 namespace {
 
-constexpr std::uint64_t kBlockBytes = 128 << 10;  // a side: two of them stay in the second cache
+constexpr std::uint64_t kBlockBytes = 64 << 10;  // a side: two of them stay in the second cache
 constexpr std::uint64_t kBoxBytes = std::uint64_t{1}
                                     << 20;  // wide enough for runs of kilobytes on both sides
 

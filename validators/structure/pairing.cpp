@@ -243,8 +243,11 @@ class Walk {
     if (!plain) {
       const Paths paths(graph, from, Reach::containers);
       spend(paths.visits().size());
+      std::vector<bool> attached(paths.visits().size());  // _metadata and what is in it
       for (std::size_t i = 0; i < paths.visits().size(); ++i) {
-        const NodeId node = paths.visits()[i].node;
+        const Paths::Visit& visit = paths.visits()[i];
+        const NodeId node = visit.node;
+        attached[i] = i > 0 && (visit.slot == Paths::kAttributes || attached[visit.parent]);
         const auto items = graph.items(node);
         spend(items.size());
         const bool dict = graph.kind(node) == Kind::dict;
@@ -252,7 +255,7 @@ class Walk {
         bool have_base = false;
         for (std::size_t k = dict ? 1 : 0; k < items.size(); k += dict ? 2 : 1) {
           const Kind kind = graph.kind(items[k]);
-          plain = plain || (kind != Kind::tensor && !holds_items(kind));
+          plain = plain || (!attached[i] && kind != Kind::tensor && !holds_items(kind));
           if (kind != Kind::tensor) continue;
           if (!have_base) base = joined(path, paths.path(i));
           have_base = true;

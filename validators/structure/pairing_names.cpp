@@ -221,6 +221,7 @@ std::size_t common_end(std::string_view a, std::string_view b) {
 }  // namespace
 
 void match_by_map(Pairing& pairing, const NameMap& names) {
+  if (names.empty()) return;
   std::unordered_map<std::string, std::size_t> mine, others;
   for (std::size_t i = 0; i < pairing.tensors.size(); ++i) {
     const TensorMatch& row = pairing.tensors[i];
@@ -255,6 +256,8 @@ void match_by_map(Pairing& pairing, const NameMap& names) {
 }
 
 void match_by_name(Pairing& pairing, const Checkpoint& before, const Checkpoint& after) {
+  const Lone lone = find_lone(pairing);
+  if (lone.before.empty() || lone.after.empty()) return;
   join_by_name(
       pairing, before, after, [](const std::string& path) { return path; }, "");
   join_by_name(
