@@ -1,20 +1,51 @@
 #include "src/cli/content_hash.h"
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <vector>
 
 #include "src/core/checked.h"
 #include "src/hash/xxh3.h"
+#include "validators/numeric/measure_block.h"
+#include "validators/numeric/numbers.h"
 #include "validators/numeric/tensor_reader.h"
 
 namespace ferry::cli {
+namespace {
 
-std::optional<std::string> content_hash(const numeric::TensorView& view) {
-  // A stride of 0 can claim any number of elements; work has to follow from the bytes that are there.
+// A stride of 0 can claim any number of elements; work has to follow from the bytes that are there.
+bool is_affordable(const numeric::TensorView& view) {
   constexpr std::uint64_t kTimesMax = 16, kAlways = std::uint64_t{64} << 20;
   const std::uint64_t size = view.size_bytes();
-  if (size > kAlways && size / kTimesMax > view.source->size()) return std::nullopt;
+  return size <= kAlways || size / kTimesMax <= view.source->size();
+}
+
+// Elements in row-major order, block by block.
+template <typename Take>
+void each_block(const numeric::TensorView& view, Take take) {
+  const std::uint64_t itemsize = info(view.dtype).itemsize, count = view.numel();
+  const std::uint64_t block = std::max<std::uint64_t>(1, (std::uint64_t{1} << 20) / itemsize);
+  std::vector<std::byte> bytes(std::min(block, count) * itemsize);
+  for (std::uint64_t at = 0; at < count;) {
+    const std::uint64_t some = std::min(block, count - at);
+    const auto piece = std::span(bytes).first(some * itemsize);
+    numeric::read_elements(view, at, some, piece);
+    take(Bytes(piece));
+    at += some;
+  }
+}
+
+// The finalizer of SplitMix64: every bit of the result depends on every bit of the number.
+std::uint64_t mixed(std::uint64_t bits) {
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
+  return bits ^ (bits >> 31);
+}
+
+}  // namespace
+
+std::optional<std::string> content_hash(const numeric::TensorView& view) {
+  if (!is_affordable(view)) return std::nullopt;
 
   hash::Xxh3Stream stream;
   stream.update(as_bytes(info(view.dtype).name));
@@ -24,17 +55,37 @@ std::optional<std::string> content_hash(const numeric::TensorView& view) {
     store_le<std::uint64_t>(&head[9 + 8 * i], static_cast<std::uint64_t>(view.shape[i]));
   stream.update(head);
 
-  const std::uint64_t itemsize = info(view.dtype).itemsize, count = view.numel();
-  const std::uint64_t block = std::max<std::uint64_t>(1, (std::uint64_t{1} << 20) / itemsize);
-  std::vector<std::byte> bytes(std::min(block, count) * itemsize);
-  for (std::uint64_t at = 0; at < count;) {
-    const std::uint64_t some = std::min(block, count - at);
-    const auto piece = std::span(bytes).first(some * itemsize);
-    numeric::read_elements(view, at, some, piece);
-    stream.update(piece);
-    at += some;
-  }
+  each_block(view, [&](Bytes bytes) { stream.update(bytes); });
   return stream.hex();
+}
+
+std::optional<std::string> value_key(const numeric::TensorView& view) {
+  if (!numeric::is_numeric(view.dtype) || view.numel() < 2 || !is_affordable(view)) return std::nullopt;
+  const numeric::NumberFormat& format = numeric::format_of(view.dtype);
+  std::uint64_t sum = 0, first = 0;
+  bool constant = true, started = false;
+  each_block(view, [&](Bytes bytes) {
+    for (std::size_t at = 0; at < bytes.size(); at += format.element_bytes()) {
+      std::uint64_t element = 0;
+      for (std::size_t part = 0; part < format.components; ++part) {
+        const std::uint64_t bits =
+            numeric::load_bits(&bytes[at + part * format.component_bytes], format.component_bytes);
+        const auto number = static_cast<double>(numeric::decode_component(format, bits));
+        element = mixed(element + std::bit_cast<std::uint64_t>(number == 0 ? 0.0 : number) + part);
+      }
+      if (!started) first = element;
+      started = true;
+      constant = constant && element == first;
+      sum += mixed(element ^ 0x9e3779b97f4a7c15u);
+    }
+  });
+  if (constant) return std::nullopt;
+  std::vector<std::int64_t> sizes(view.shape.begin(), view.shape.end());
+  std::sort(sizes.begin(), sizes.end());
+  std::string key = std::to_string(sum);
+  for (const std::int64_t size : sizes)
+    if (size != 1) key += "," + std::to_string(size);
+  return key;
 }
 
 }  // namespace ferry::cli

@@ -15,4 +15,9 @@ namespace ferry::cli {
 // repeat beyond all bounds.
 std::optional<std::string> content_hash(const numeric::TensorView& view);
 
+// A key that does not depend on the order of the elements, nor on their type where all of them are the same
+// numbers: equal for a tensor, its transpose and its copy in a wider type.  Nothing for types without
+// numbers, for fewer than two elements, for one number everywhere (that is equal by chance), and as above.
+std::optional<std::string> value_key(const numeric::TensorView& view);
+
 }  // namespace ferry::cli

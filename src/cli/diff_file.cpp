@@ -157,15 +157,18 @@ Pairing pair_tensors(const Opened& before, const Opened& after, const structure:
   Pairing pairing = structure::pair_trees(before.checkpoint, after.checkpoint);
   structure::match_by_map(pairing, names);
   structure::match_by_name(pairing, before.checkpoint, after.checkpoint);
-  const auto key = [&](structure::Side side, const structure::SidedTensor& one) -> std::string {
-    const bool is_before = side == structure::Side::before;
-    const Checkpoint& checkpoint = (is_before ? before : after).checkpoint;
-    const Tensor& tensor = checkpoint.tensors[one.tensor];
-    // A single number is equal by chance.
-    if (tensor.storage == kNoStorage || numel(checkpoint, tensor) < 2) return "";
-    return content_hash((is_before ? views_before : views_after).view(one.tensor)).value_or("");
+  // A single number, and a tensor without data, is equal to others by chance.
+  const auto by = [&](auto content) {
+    return [&, content](structure::Side side, const structure::SidedTensor& one) -> std::string {
+      const bool is_before = side == structure::Side::before;
+      const Checkpoint& checkpoint = (is_before ? before : after).checkpoint;
+      const Tensor& tensor = checkpoint.tensors[one.tensor];
+      if (tensor.storage == kNoStorage || numel(checkpoint, tensor) < 2) return "";
+      return content((is_before ? views_before : views_after).view(one.tensor)).value_or("");
+    };
   };
-  structure::match_by_content(pairing, key, "content");
+  structure::match_by_content(pairing, by(content_hash), kByContent);
+  structure::match_by_content(pairing, by(value_key), kByNumbers);
   return pairing;
 }
 

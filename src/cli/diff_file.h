@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/cli/diff.h"
@@ -26,6 +27,9 @@ struct Judgement {
 
   std::string text() const;  // "bit-equal", "rtol 1e-05, atol 1e-08; backbone.*: ulp 4"
 };
+
+// How tensors were paired that no rule of names explains: what TensorRow::matched_by says.
+inline constexpr std::string_view kByContent = "content", kByNumbers = "the same numbers";
 
 // The state and its words for a pair that was measured, or is equal.
 void judge_row(report::TensorRow& row, const Judgement& judgement);

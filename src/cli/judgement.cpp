@@ -47,7 +47,17 @@ std::string Judgement::text() const {
   return nan == NaNPolicy::strict ? all + "; NaN strict" : all;
 }
 
-void judge_row(report::TensorRow& row, const Judgement& judgement) {
+namespace {
+
+// A name that nothing explains is a difference for whoever loads the file, whatever the numbers are.
+void judge_name(report::TensorRow& row) {
+  const bool renamed = row.matched_by == kByContent || row.matched_by == kByNumbers;
+  if (!renamed || (row.state != DiffState::equal && row.state != DiffState::within)) return;
+  row.state = DiffState::differs;
+  row.why = "renamed to " + row.after.path + (row.why.empty() ? "" : "; " + row.why);
+}
+
+void judge_numbers(report::TensorRow& row, const Judgement& judgement) {
   const std::string& path = row.before.path;
   row.bound = numeric::bound_for(judgement.bounds, path, row.drift.before, row.drift.after, judgement.nan);
   if (!row.measured) {
@@ -66,6 +76,13 @@ void judge_row(report::TensorRow& row, const Judgement& judgement) {
   row.state = DiffState::differs;
   row.why =
       "dtype " + row.before.dtype + " became " + row.after.dtype + (row.why.empty() ? "" : "; " + row.why);
+}
+
+}  // namespace
+
+void judge_row(report::TensorRow& row, const Judgement& judgement) {
+  judge_numbers(row, judgement);
+  judge_name(row);
 }
 
 void excuse(report::FileDiff& file, const Judgement& judgement) {

@@ -20,7 +20,8 @@
 namespace ferry::report {
 
 struct WriterFacts {
-  std::string possible, likely;                  // "1.6 – 1.12"; likely is empty where it is no narrower
+  std::string possible,
+      likely;  // "1.6 – 1.12", empty where it was no PyTorch; likely is empty where it is no narrower
   std::string from, to, likely_from, likely_to;  // "1.6", "1.12"; `to` is empty for "or later"
   std::string python;                            // "2", "3" or empty
   std::string tool;                              // another program, or empty

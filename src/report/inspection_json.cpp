@@ -97,10 +97,10 @@ void InspectionJson::writer() {
   };
   json_.key("writer");
   json_.begin_object();
-  json_.field("pytorch", facts.possible);
-  json_.field("from", facts.from);
+  release("pytorch", facts.possible);  // null: written by something else
+  release("from", facts.from);
   release("to", facts.to);  // null: or later
-  json_.field("likely_from", facts.likely_from);
+  release("likely_from", facts.likely_from);
   release("likely_to", facts.likely_to);
   release("python", facts.python);
   release("tool", facts.tool);

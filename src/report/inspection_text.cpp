@@ -87,6 +87,7 @@ void InspectionText::begin(const Inspection& file) {
 
 void InspectionText::writer() {
   const WriterFacts& facts = file_->writer;
+  if (facts.possible.empty()) return;
   std::string who = "PyTorch " + facts.possible;
   if (!facts.likely.empty()) who += ", most likely " + facts.likely;
   if (!facts.python.empty()) who += ", Python " + facts.python;

@@ -20,7 +20,7 @@ tied_weights.pth  legacy stream, 654 B
   same2     float32      [2]  8 B, Parameter, shares 'same'
 
   PyTorch 2.x loads it with torch.load(…, weights_only=True)
-              mmap=True: no, only zip archives can be mapped, and this is a legacy stream
+              mmap=True: no, only zip archives of torch.save can be mapped; the format is legacy stream
   convert     would change nothing but the container
               note: a legacy stream carries no checksums: a flipped bit in a weight cannot be seen
 

@@ -59,6 +59,9 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
     return std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                        [&](const Storage& storage) { return is_own(checkpoint, storage) && also(storage); });
   };
+  if (container.format != "torch zip" && container.format != "legacy stream")
+    object(Obstacle::container, container.format,
+           "torch.load reads what torch.save wrote; the format is " + container.format);
   if (container.format == "torch zip") {
     if (container.root_folder.empty())
       object(Obstacle::container, "root folder",
@@ -80,7 +83,8 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
 void judge_mapping(const Checkpoint& checkpoint, Loadability& verdict) {
   if (checkpoint.container.format != "torch zip") {
     verdict.maps = false;
-    verdict.maps_because = "only zip archives can be mapped, and this is a " + checkpoint.container.format;
+    verdict.maps_because =
+        "only zip archives of torch.save can be mapped; the format is " + checkpoint.container.format;
     return;
   }
   std::size_t deflated = 0;
