@@ -68,7 +68,7 @@ const Signature* find_signature(const ByteSource& source) {
   return nullptr;
 }
 
-Probe probe_other(const ByteSource& source) {
+Likeness probe_other(const ByteSource& source) {
   if (source.size() == 0) return {true, "it is empty"};
   const Signature* found = find_signature(source);
   if (found != nullptr) return {true, std::string(found->what)};
@@ -101,17 +101,12 @@ Checkpoint open_other(SourcePtr source, const Limits&) {
 
 // --- torch's own
 
-Probe probe_zip(const ByteSource& source) {
-  auto [matches, reason] = zip::looks_like_zip(source);
-  return {matches, std::move(reason)};
-}
-
-Probe probe_legacy(const ByteSource& source) {
+Likeness probe_legacy(const ByteSource& source) {
   if (torch::starts_like_legacy(source)) return {true, "the first pickle is torch's magic number"};
   return {false, "the first pickle is not torch's magic number"};
 }
 
-Probe probe_pickle(const ByteSource& source) {
+Likeness probe_pickle(const ByteSource& source) {
   const std::string head = head_of(source, 2);
   if (head.size() == 2 && head[0] == '\x80' && head[1] >= 0 && head[1] <= 5)
     return {true, "it starts with a pickle protocol mark"};
@@ -130,12 +125,6 @@ Checkpoint open_pickle(SourcePtr source, const Limits& limits) {
 
 // --- named tensors of other libraries
 
-template <auto looks_like>
-Probe probe_likeness(const ByteSource& source) {
-  auto [matches, reason] = looks_like(source);
-  return {matches, std::move(reason)};
-}
-
 // Shards are checkpoints of any format but indices: no index leads to another.
 Checkpoint open_shards(SourcePtr source, const Limits& limits) {
   return safetensors::open_index(std::move(source), limits, [&](const std::string& path) {
@@ -147,13 +136,13 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
 }
 
 constexpr auto kFormats = std::to_array<Format>({
-    {"npz", probe_likeness<numpy::looks_like_npz>, numpy::open_npz},
-    {"torch zip", probe_zip, torch::open_zip},
+    {"npz", numpy::looks_like_npz, numpy::open_npz},
+    {"torch zip", zip::looks_like_zip, torch::open_zip},
     {"legacy stream", probe_legacy, torch::open_legacy},
-    {"npy", probe_likeness<numpy::looks_like_npy>, numpy::open_npy},
-    {"hdf5", probe_likeness<hdf5::looks_like_hdf5>, hdf5::open_hdf5},
-    {"safetensors", probe_likeness<safetensors::looks_like_safetensors>, safetensors::open_safetensors},
-    {"safetensors index", probe_likeness<safetensors::looks_like_index>, open_shards},
+    {"npy", numpy::looks_like_npy, numpy::open_npy},
+    {"hdf5", hdf5::looks_like_hdf5, hdf5::open_hdf5},
+    {"safetensors", safetensors::looks_like_safetensors, safetensors::open_safetensors},
+    {"safetensors index", safetensors::looks_like_index, open_shards},
     {"something else", probe_other, open_other},
     {"pickle", probe_pickle, open_pickle},
 });
@@ -167,7 +156,7 @@ Checkpoint open_checkpoint(SourcePtr source, const Limits& limits) {
   try {
     std::string reasons;
     for (const Format& format : kFormats) {
-      const Probe probe = format.probe(*source);
+      const Likeness probe = format.probe(*source);
       if (probe.matches) return format.open(source, limits);
       reasons += (reasons.empty() ? "" : "; ") + std::string(format.name) + ": " + probe.reason;
     }

@@ -2,22 +2,17 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "src/core/checkpoint.h"
+#include "src/core/likeness.h"
 #include "src/core/limits.h"
 
 namespace ferry {
 
-struct Probe {
-  bool matches;
-  std::string reason;  // why, or why not, in a few words
-};
-
 struct Format {
   std::string_view name;
-  Probe (*probe)(const ByteSource&);
+  Likeness (*probe)(const ByteSource&);
   Checkpoint (*open)(SourcePtr, const Limits&);
 };
 

@@ -63,8 +63,8 @@ class Conformance : public testing::TestWithParam<Sample> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Formats, Conformance, testing::ValuesIn(kSamples), [](const auto& info) {
-  std::string name = info.param.file;
+INSTANTIATE_TEST_SUITE_P(Formats, Conformance, testing::ValuesIn(kSamples), [](const auto& sample) {
+  std::string name = sample.param.file;
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == '.'; }, '_');
   return name;
@@ -74,7 +74,7 @@ TEST_P(Conformance, IsRecognisedByItsOwnFormatAndEveryProbeSaysWhy) {
   const SourcePtr source = file();
   std::string first;
   for (const Format& format : formats()) {
-    const Probe probe = format.probe(*source);
+    const Likeness probe = format.probe(*source);
     EXPECT_FALSE(probe.reason.empty()) << format.name;
     if (probe.matches && first.empty()) first = format.name;
   }
@@ -106,7 +106,9 @@ TEST_P(Conformance, ReadsWhatWasWritten) {
   const float w[] = {0, 1, 2, 3, 4, 5};
   const std::int64_t b[] = {1, 2};
   EXPECT_EQ(elements.at("w"), as_text(std::as_bytes(std::span(w))));
-  if (elements.size() > 1) EXPECT_EQ(elements.at("b"), as_text(std::as_bytes(std::span(b))));
+  if (elements.size() > 1) {
+    EXPECT_EQ(elements.at("b"), as_text(std::as_bytes(std::span(b))));
+  }
   EXPECT_EQ(elements.size(), GetParam().format == "npy" ? 1u : 2u);
 }
 
@@ -141,7 +143,9 @@ TEST_P(Conformance, AFlippedBitIsRejectedOrReadSafely) {
   ASSERT_TRUE(content);
   for (std::size_t bit = 0; bit < 8 * whole.size(); bit += 7 * GetParam().step) {
     const auto damaged = content_or_rejection(test::with_bit_flipped(whole, bit));
-    if (GetParam().checksums) EXPECT_EQ(damaged.value_or(*content), *content) << "bit " << bit;
+    if (GetParam().checksums) {
+      EXPECT_EQ(damaged.value_or(*content), *content) << "bit " << bit;
+    }
   }
 }
 

@@ -4,15 +4,10 @@
 #include <string>
 
 #include "src/core/checkpoint.h"
+#include "src/core/likeness.h"
 #include "src/core/limits.h"
 
 namespace ferry::hdf5 {
-
-// Why a file is, or is not, to be read in this format.
-struct Likeness {
-  bool matches = false;
-  std::string reason;
-};
 
 // Looks for the signature where the format allows it: at 0, 512, 1024, 2048 …
 Likeness looks_like_hdf5(const ByteSource& source);

@@ -142,7 +142,7 @@ class NpzReader {
 }  // namespace
 
 Likeness looks_like_npz(const ByteSource& source) {
-  const zip::Likeness archive = zip::looks_like_zip(source);
+  const Likeness archive = zip::looks_like_zip(source);
   if (!archive.matches) return {false, archive.reason};
   const std::string first = first_record_name(source);
   if (first.ends_with(kSuffix)) return {true, "it is a zip archive that begins with a numpy array"};

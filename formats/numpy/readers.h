@@ -5,15 +5,10 @@
 #include <string>
 
 #include "src/core/checkpoint.h"
+#include "src/core/likeness.h"
 #include "src/core/limits.h"
 
 namespace ferry::numpy {
-
-// Why a file is, or is not, to be read in a format.
-struct Likeness {
-  bool matches = false;
-  std::string reason;
-};
 
 // One array.  Numbers are a tensor, which is the root.  Text becomes nested lists; objects are read from
 // their pickle by the rules of torch's own pickles, with refusal of unsafe names. Throws Code::unsafe_global,

@@ -5,15 +5,10 @@
 #include <string>
 
 #include "src/core/checkpoint.h"
+#include "src/core/likeness.h"
 #include "src/core/limits.h"
 
 namespace ferry::safetensors {
-
-// Why a file is, or is not, to be read in this format.
-struct Likeness {
-  bool matches = false;
-  std::string reason;
-};
 
 // Reads nine bytes.  A file that is named .safetensors matches also when its header is damaged, as long as it
 // can be nothing else: the person should hear what is wrong with it.

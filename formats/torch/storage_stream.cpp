@@ -8,15 +8,21 @@
 
 namespace ferry::torch {
 
+zip::Record record_of(const Storage& storage) {
+  zip::Record record;
+  record.name = storage.key;
+  record.method = zip::kDeflated;
+  record.crc = storage.bytes.crc.value_or(0);
+  record.crc_computed = storage.bytes.crc.has_value();
+  record.stored_size = storage.bytes.stored_size;
+  record.size = storage.bytes.size;
+  record.data_offset = storage.bytes.offset;
+  return record;
+}
+
 StorageStream::StorageStream(const Storage& storage) : storage_(storage) {
   if (storage.bytes.compression == Compression::stored) return;
-  record_.name = storage.key;
-  record_.method = zip::kDeflated;
-  record_.crc = storage.bytes.crc.value_or(0);
-  record_.crc_computed = storage.bytes.crc.has_value();
-  record_.stored_size = storage.bytes.stored_size;
-  record_.size = storage.bytes.size;
-  record_.data_offset = storage.bytes.offset;
+  record_ = record_of(storage);
   inflate_.emplace(*storage.bytes.source, record_);
 }
 

@@ -25,6 +25,9 @@ class StorageStream {
   std::uint32_t crc_ = 0;
 };
 
+// A deflated storage as the record of the archive that it came from.
+zip::Record record_of(const Storage& storage);
+
 // True when the bytes in the source are those that are written, one to one.
 bool is_plain(const Storage& storage);
 

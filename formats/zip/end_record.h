@@ -5,14 +5,9 @@
 #include <string>
 
 #include "src/core/bytes.h"
+#include "src/core/likeness.h"
 
 namespace ferry::zip {
-
-// Why a file is, or is not, to be read as a zip archive.
-struct Likeness {
-  bool matches = false;
-  std::string reason;
-};
 
 // Cheap (at most 64 KiB are read) and generous: a file that any reader could take for a zip archive matches,
 // also one with bytes before the archive or after it.  Archive::open then refuses those, so that a pickle

@@ -3,26 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "formats/torch/storage_stream.h"
 #include "formats/zip/inflated_source.h"
 #include "src/core/error.h"
 
 namespace ferry::cli {
-
-namespace {
-
-zip::Record record_of(const Storage& storage) {
-  zip::Record record;
-  record.name = storage.key;
-  record.method = zip::kDeflated;
-  record.crc = storage.bytes.crc.value_or(0);
-  record.crc_computed = storage.bytes.crc.has_value();
-  record.stored_size = storage.bytes.stored_size;
-  record.size = storage.bytes.size;
-  record.data_offset = storage.bytes.offset;
-  return record;
-}
-
-}  // namespace
 
 bool Opened::weights_only() const {
   static constexpr std::array<std::string_view, 5> kFormats = {"safetensors", "sharded safetensors", "npz",
@@ -50,7 +35,7 @@ numeric::TensorView TensorViews::view(std::uint32_t index) const {
   const std::lock_guard lock(guard_);
   SourcePtr& inflated = inflated_[tensor.storage];
   if (!inflated)
-    inflated = std::make_shared<zip::InflatedSource>(storage.bytes.source, record_of(storage), space_);
+    inflated = std::make_shared<zip::InflatedSource>(storage.bytes.source, torch::record_of(storage), space_);
   view.source = inflated.get();
   return view;
 }

@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "src/report/error_json.h"
+
 namespace ferry::report {
 
 std::string_view outcome_name(Outcome outcome) {
@@ -78,21 +80,6 @@ void write_changes(JsonWriter& json, std::string_view name, const ChangeLog& log
   json.end_array();
 }
 
-void write_error(JsonWriter& json, const Error& error) {
-  json.key("error");
-  json.begin_object();
-  json.field("code", code_name(error.code()));
-  json.field("fault", fault_name(error.fault()));
-  json.field("title", info(error.code()).title);
-  json.field("what", error.summary());
-  json.key("where");
-  json.begin_array(JsonWriter::Lines::one);
-  for (const std::string& place : error.where()) json.value(place);
-  json.end_array();
-  json.field("hint", error.hint());
-  json.end_object();
-}
-
 void write_file(JsonWriter& json, const FileReport& file) {
   const bool readable = file.outcome == Outcome::converted || file.outcome == Outcome::planned;
   json.begin_object();
@@ -111,7 +98,7 @@ void write_file(JsonWriter& json, const FileReport& file) {
     write_changes(json, "changes", file.changes, false);
     write_changes(json, "remarks", file.changes, true);
   }
-  if (file.error) write_error(json, *file.error);
+  if (file.error) error_field(json, *file.error);
   json.end_object();
 }
 

@@ -1,6 +1,7 @@
 // The conversion report as one page that needs nothing else.
 #include "src/core/text.h"
 #include "src/report/conversion.h"
+#include "src/report/html.h"
 
 namespace ferry::report {
 namespace {
@@ -27,34 +28,7 @@ details { border-bottom: 1px solid var(--line); }
 <body>
 )";
 
-// Text between tags and in attributes: safe for both, and without characters that turn the page around.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : escape_for_terminal(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-std::string code_tag(std::string_view text) { return "<code>" + escaped(text) + "</code>"; }
+std::string code_tag(std::string_view text) { return "<code>" + html_escaped(text) + "</code>"; }
 
 std::string labelled(Outcome outcome) {
   const std::string name(outcome_name(outcome));
@@ -81,8 +55,8 @@ std::string change_table(const FileReport& file) {
   if (groups.empty()) return "<p>No changes.</p>\n";
   std::string text = "<table>\n<tr><th>Code</th><th>Change</th><th>Where</th></tr>\n";
   for (const ChangeGroup& group : groups) {
-    text += "<tr><td title=\"" + escaped(info(group.code).meaning) + "\">" + code_name(group.code) +
-            "</td><td>" + escaped(group.what) + "</td><td>";
+    text += "<tr><td title=\"" + html_escaped(info(group.code).meaning) + "\">" + code_name(group.code) +
+            "</td><td>" + html_escaped(group.what) + "</td><td>";
     for (std::size_t i = 0; i < group.paths.size(); ++i)
       text += (i == 0 ? "" : ", ") + code_tag(group.paths[i].empty() ? "(the checkpoint)" : group.paths[i]);
     text += "</td></tr>\n";
@@ -93,8 +67,8 @@ std::string change_table(const FileReport& file) {
 std::string file_section(const FileReport& file, bool open) {
   std::string text = std::string("<details") + (open ? " open" : "") + "><summary>" + labelled(file.outcome) +
                      " " + code_tag(file.source);
-  if (file.error) return text + "</summary>\n<p>" + escaped(file.error->what()) + "</p>\n</details>\n";
-  text += " → " + code_tag(file.destination) + "</summary>\n<p>" + escaped(file.format) + ", " +
+  if (file.error) return text + "</summary>\n<p>" + html_escaped(file.error->what()) + "</p>\n</details>\n";
+  text += " → " + code_tag(file.destination) + "</summary>\n<p>" + html_escaped(file.format) + ", " +
           grouped(file.bytes_before) + " bytes → torch zip, " + grouped(file.bytes_after) + " bytes; " +
           grouped(file.tensors) + " tensors in " + grouped(file.tensor_bytes) + " bytes";
   if (file.outcome == Outcome::converted) text += file.verified ? "; verified" : "; not verified";
@@ -108,8 +82,8 @@ std::string file_section(const FileReport& file, bool open) {
 
 std::string html_report(const ConversionReport& report) {
   std::string page(kHead);
-  page += "<h1>torchferry convert</h1>\n<p>torchferry " + escaped(report.version) + ", layout " +
-          escaped(report.layout) + (report.dry_run ? "; dry run: nothing was written" : "") + "</p>\n" +
+  page += "<h1>torchferry convert</h1>\n<p>torchferry " + html_escaped(report.version) + ", layout " +
+          html_escaped(report.layout) + (report.dry_run ? "; dry run: nothing was written" : "") + "</p>\n" +
           summary_rows(report) + "<h2>Files</h2>\n";
   const bool open = report.files.size() <= 3;
   for (const FileReport& file : report.files) page += file_section(file, open || file.error.has_value());

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "src/report/difference.h"
+#include "src/report/error_json.h"
 #include "src/report/json.h"
 
 namespace ferry::report {
@@ -19,7 +20,5 @@ void remark_fields(JsonWriter& json, const DiffRemark& remark);
 void verdict_field(JsonWriter& json, int exit_code, std::string_view state, std::string_view headline);
 void side_field(JsonWriter& json, std::string_view key, const DiffSide& side);
 void totals_field(JsonWriter& json, const DiffTotals& sum);
-void error_field(JsonWriter& json, const Error& error);
-void paths_field(JsonWriter& json, std::string_view key, const std::vector<std::string>& paths);
 
 }  // namespace ferry::report

@@ -11,14 +11,13 @@
 
 #include "src/report/difference.h"
 #include "src/report/difference_marks.h"
+#include "src/report/html.h"
 
 namespace ferry::report {
 
 extern const std::string_view kPageStyle;
 extern const std::string_view kPageScript;
 
-// Safe between tags and in quoted attributes, and without characters that turn the page around.
-std::string html_escaped(std::string_view text);
 // A name in a fixed-width face that may be broken behind its dots.
 std::string name_tag(std::string_view name);
 
