@@ -148,7 +148,11 @@ Opened open_for_comparison(const std::string& path) {
   return opened;
 }
 
-void bring_to_layout(Opened& opened, const convert::RuleOptions& options) {
+void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_stored) {
+  options.without = {"compact", "newer"};
+  if (as_stored)
+    for (const convert::Rule& rule : convert::rules())
+      if (rule.when != convert::When::asked) options.without.push_back(rule.id);
   convert::apply_rules(opened.checkpoint, options, opened.changes);
 }
 

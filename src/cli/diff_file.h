@@ -36,7 +36,7 @@ void judge_row(report::TensorRow& row, const Judgement& judgement);
 // What is allowed to be missing, and what does not count at all.
 void excuse(report::FileDiff& file, const Judgement& judgement);
 
-// What stays open after a comparison, for those who want the differences themselves.
+// What is compared.
 struct DiffPair {
   std::string before, after;  // paths of files
 };
@@ -51,7 +51,8 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
 
 // The steps that other verbs need too.
 Opened open_for_comparison(const std::string& path);
-// Into the layout of 2.x, in memory: names, steps and scalers as convert would write them.
-void bring_to_layout(Opened& opened, const convert::RuleOptions& options);
+// Into the layout of 2.x, in memory: names, steps and scalers as convert would write them; `as_stored` only
+// selects and renames as asked.  Storages stay whole, so that every view can be read where it lies.
+void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_stored);
 
 }  // namespace ferry::cli

@@ -20,11 +20,6 @@ using structure::kNoTensor;
 // The same part of both: one of them may be that part already.
 convert::RuleOptions options_of(const DiffOptions& options, bool is_before) {
   convert::RuleOptions rules = options.rules;
-  // Storages stay whole, so that every view can be read where it lies.
-  rules.without = {"compact", "newer"};
-  if (options.as_stored)
-    for (const convert::Rule& rule : convert::rules())
-      if (rule.when != convert::When::asked) rules.without.push_back(rule.id);
   if (!is_before) rules.renames.clear();
   return rules;
 }
@@ -156,7 +151,7 @@ void open_both(const DiffPair& pair, const DiffOptions& options, Executor& execu
     convert::RuleOptions rules = options_of(options, i == 0);
     if (!found[i]) rules.select.clear();
     try {
-      bring_to_layout(sides[i], rules);
+      bring_to_layout(sides[i], std::move(rules), options.as_stored);
     } catch (Error& error) {
       error.of(*paths[i]);
       throw;

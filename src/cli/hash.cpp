@@ -61,12 +61,7 @@ std::vector<std::string> hash_tensors(const Checkpoint& checkpoint, const std::v
 
 FileHash hash_file(const std::string& path, const HashOptions& options, Executor& executor) {
   Opened opened = open_for_comparison(path);
-  convert::RuleOptions rules = options.rules;
-  rules.without = {"compact", "newer"};
-  if (options.as_stored)
-    for (const convert::Rule& rule : convert::rules())
-      if (rule.when != convert::When::asked) rules.without.push_back(rule.id);
-  bring_to_layout(opened, rules);
+  bring_to_layout(opened, options.rules, options.as_stored);
 
   const Checkpoint& checkpoint = opened.checkpoint;
   FileHash file{path, "", "", {}};
