@@ -14,6 +14,7 @@
 
 #include "formats/zip/archive.h"
 #include "formats/zip/crc32.h"
+#include "formats/zip/crc32_wide.h"
 #include "formats/zip/encode.h"
 #include "formats/zip/inflate.h"
 #include "src/core/error.h"
@@ -281,6 +282,19 @@ TEST(Crc32, ChainsAndCombinesLikeZlibAtEverySplit) {
     ASSERT_EQ(crc32(crc32(0, a), b), whole) << i;
     ASSERT_EQ(crc32_combine(crc32(0, a), crc32(0, b), b.size()), whole) << i;
   }
+}
+
+TEST(Crc32, IsThatOfZlibForEverySizeAndPlaceOfLongRuns) {
+  std::string data(kWideCrcBytes + 700, '\0');
+  std::uint32_t state = 1;
+  for (char& c : data) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  for (std::size_t begin = 0; begin < 40; ++begin)
+    for (std::size_t size = kWideCrcBytes - 2; size + begin <= data.size(); size += 7) {
+      const Bytes piece = as_bytes(data).subspan(begin, size);
+      const auto expected = static_cast<std::uint32_t>(
+          ::crc32(state, reinterpret_cast<const Bytef*>(piece.data()), static_cast<uInt>(size)));
+      ASSERT_EQ(crc32(state, piece), expected) << begin << ' ' << size;
+    }
 }
 
 TEST(Crc32, CombinesSizesBeyond32Bits) {

@@ -6,9 +6,12 @@
 #include <isa-l.h>
 #endif
 
-namespace ferry::zip {
+#include "formats/zip/crc32_wide.h"
 
-std::uint32_t crc32(std::uint32_t crc, Bytes bytes) {
+namespace ferry::zip {
+namespace {
+
+std::uint32_t by_library(std::uint32_t crc, Bytes bytes) {
   // zlib takes a null pointer for a question about its initial value.
   if (bytes.empty()) return crc;
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
@@ -17,6 +20,14 @@ std::uint32_t crc32(std::uint32_t crc, Bytes bytes) {
 #else
   return static_cast<std::uint32_t>(::crc32_z(crc, data, bytes.size()));
 #endif
+}
+
+}  // namespace
+
+std::uint32_t crc32(std::uint32_t crc, Bytes bytes) {
+  if (bytes.size() < kWideCrcBytes || !has_wide_crc32()) return by_library(crc, bytes);
+  const FoldedCrc folded = fold_crc32(crc, bytes);
+  return by_library(by_library(folded.crc, folded.block), folded.rest);
 }
 
 std::uint32_t crc32_combine(std::uint32_t crc_a, std::uint32_t crc_b, std::uint64_t size_b) {
