@@ -46,7 +46,8 @@ TensorRow drifted_row(const std::string& path, double relative, DiffState state 
   drift.max_abs = relative / 2;
   drift.max_rel = relative * 3;
   drift.max_ulp = {12345, 0};
-  drift.ulps[0] = drift.ulps[10] = 500;
+  drift.ulps.add(10, 500);
+  drift.ulps.add(0, 500);
   drift.worst = Worst{.element = 203, .before = {1.5, 0, 0x3fc00000}, .after = {-0.25, 0, 0xbe800000}};
   return row;
 }

@@ -1,5 +1,7 @@
 #include "formats/torch/storages.h"
 
+#include <charconv>
+
 #include "src/core/checked.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
@@ -19,9 +21,20 @@ std::optional<std::uint64_t> storage_size(const Storage& storage) {
   return static_cast<std::uint64_t>(*size);
 }
 
+void StorageKeys::reserve(std::size_t count) { numbered_.resize(count, kNoStorage); }
+
+std::uint32_t& StorageKeys::operator[](std::string_view key) {
+  std::size_t number = 0;
+  const auto end = std::from_chars(key.data(), key.data() + key.size(), number);
+  const bool canonical =
+      end.ec == std::errc() && end.ptr == key.data() + key.size() && (key[0] != '0' || key.size() == 1);
+  if (canonical && number < numbered_.size()) return numbered_[number];
+  return named_.try_emplace(std::string(key), kNoStorage).first->second;
+}
+
 Storage* StorageTable::find(const std::string& key) {
-  const auto found = by_key_.find(key);
-  return found == by_key_.end() ? nullptr : &checkpoint_.storages[found->second];
+  const std::uint32_t found = by_key_[key];
+  return found == kNoStorage ? nullptr : &checkpoint_.storages[found];
 }
 
 void StorageTable::resolve() {
@@ -88,13 +101,13 @@ std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> part
   if (!size) fail(graph, id, "storage " + quote(*key) + " has more bytes than can be counted");
   storage.bytes.size = *size;
 
-  const auto [found, fresh] =
-      by_key_.try_emplace(storage.key, static_cast<std::uint32_t>(checkpoint_.storages.size()));
-  if (fresh) {
+  std::uint32_t& place = by_key_[storage.key];
+  if (place == kNoStorage) {
+    place = static_cast<std::uint32_t>(checkpoint_.storages.size());
     checkpoint_.storages.push_back(std::move(storage));
-    return found->second;
+    return place;
   }
-  const Storage& first = checkpoint_.storages[found->second];
+  const Storage& first = checkpoint_.storages[place];
   if (first.dtype != storage.dtype || first.untyped != storage.untyped)
     fail(graph, id,
          "storage " + quote(storage.key) + " is used with two types, " + std::string(info(first.dtype).name) +
@@ -103,7 +116,7 @@ std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> part
     fail(graph, id,
          "storage " + quote(storage.key) + " is used with two sizes, " + std::to_string(first.numel) +
              " and " + std::to_string(storage.numel));
-  return found->second;
+  return place;
 }
 
 StorageView StorageTable::view_of(NodeId id, std::uint32_t storage, NodeId view) {

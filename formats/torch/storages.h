@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -22,6 +23,20 @@ struct StorageView {
   std::uint32_t storage;
   std::int64_t offset;  // elements
   std::int64_t numel;
+};
+
+// Storages by key.  Since 1.9 keys are 0, 1, 2 …: those are found by counting, others by hashing.
+class StorageKeys {
+ public:
+  void reserve(std::size_t count);  // keys expected: small numbers among them are found quickly
+
+  // The place of the storage with this key, which is kNoStorage when the key is new.  Valid until the next
+  // call.
+  std::uint32_t& operator[](std::string_view key);
+
+ private:
+  std::vector<std::uint32_t> numbered_;
+  std::unordered_map<std::string, std::uint32_t> named_;
 };
 
 class StorageTable {
@@ -49,7 +64,7 @@ class StorageTable {
   Checkpoint& checkpoint_;
   Layout layout_;
   std::vector<StorageView> views_;
-  std::unordered_map<std::string, std::uint32_t> by_key_;
+  StorageKeys by_key_;
   std::unordered_map<NodeId, std::optional<KnownGlobal>> types_;  // by node of the name
 };
 

@@ -154,8 +154,11 @@ int run_diff(const DiffOptions& options) {
   for (const std::string& path : options.reports) check_destination(path, options.force);
   if (!options.save.empty()) check_destination(options.save, options.force);
 
-  DiffReport report = options.after.empty() ? judge_archive(options.before, judgement)
-                                            : compare_all(options, judgement, names);
+  // Kept until the process ends, which is soon: giving back many rows one by one is work that nobody waits
+  // for.
+  static DiffReport& report = *new DiffReport;
+  report = options.after.empty() ? judge_archive(options.before, judgement)
+                                 : compare_all(options, judgement, names);
   report.version = version();
   report.bounds = judgement.text();
   print_result(report, options);

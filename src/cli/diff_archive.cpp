@@ -142,8 +142,7 @@ void read_tensors(const hdf5::File& file, DiffReport& report) {
       throw Error(Code::bad_hdf5, "/hull is shorter than /metrics says");
     for (std::uint64_t k = saved.hull_begin; k < saved.hull_begin + saved.hull_count; ++k)
       drift.hull.push_back({std::bit_cast<double>(hull[2 * k]), std::bit_cast<double>(hull[2 * k + 1])});
-    for (std::size_t bin = 0; bin < kUlpBins; ++bin)
-      if (const std::uint64_t count = histograms[i * kUlpBins + bin]; count != 0) drift.ulps[bin] = count;
+    for (std::size_t bin = 0; bin < kUlpBins; ++bin) drift.ulps.add(bin, histograms[i * kUlpBins + bin]);
     if (!saved.row.before.dtype.empty()) drift.before = dtype_of(saved.row.before.dtype);
     if (!saved.row.after.dtype.empty()) drift.after = dtype_of(saved.row.after.dtype);
     file_at(report, saved.file).tensors.push_back(std::move(saved.row));

@@ -60,6 +60,14 @@ class Comparisons {
               const TensorViews& views_after)
       : before_(before), after_(after), views_before_(views_before), views_after_(views_after) {}
 
+  void reserve(std::size_t count) {
+    numbers_.reserve(count);
+    pairs_.reserve(count);
+    tensors_before_.reserve(count);
+    tensors_after_.reserve(count);
+    uses_.reserve(count);
+  }
+
   // The number of the comparison, by which its result is found.
   std::size_t add(std::uint32_t before, std::uint32_t after) {
     const auto [at, fresh] = numbers_.try_emplace(std::uint64_t{before} << 32 | after, pairs_.size());
@@ -83,9 +91,9 @@ class Comparisons {
   }
 
   const numeric::TensorPair& pair(std::size_t number) const { return pairs_[number]; }
-  // Given away to the last row that asks.
+  // Given away where one row asks only.  Thread-safe.
   numeric::Comparison take_result(std::size_t number) {
-    return --uses_[number] > 0 ? results_[number] : std::move(results_[number]);
+    return uses_[number] > 1 ? results_[number] : std::move(results_[number]);
   }
 
  private:
@@ -101,43 +109,51 @@ class Comparisons {
 
 constexpr std::size_t kNoComparison = static_cast<std::size_t>(-1);
 
+// What is known of a match before any number is read.  True when its numbers are to be compared.
+bool describe_match(const structure::TensorMatch& match, const Opened& before, const Opened& after,
+                    TensorRow& row) {
+  row.matched_by = match.matched_by;
+  if (match.before.tensor != kNoTensor) row.before = describe_tensor(before.checkpoint, match.before);
+  if (match.after.tensor != kNoTensor) row.after = describe_tensor(after.checkpoint, match.after);
+  if (!match.paired()) {
+    row.state = match.after.tensor == kNoTensor ? DiffState::removed : DiffState::added;
+    return false;
+  }
+  row.why = why_incomparable(before.checkpoint, match.before, after.checkpoint, match.after, row);
+  return row.why.empty();
+}
+
 // A row for every match, and where its numbers will come from.
 std::vector<std::size_t> make_rows(const Pairing& pairing, const Opened& before, const Opened& after,
-                                   Comparisons& comparisons, FileDiff& file) {
-  std::vector<std::size_t> numbers;
-  numbers.reserve(pairing.tensors.size());
-  file.tensors.reserve(pairing.tensors.size());
-  for (const structure::TensorMatch& match : pairing.tensors) {
-    TensorRow row;
-    row.matched_by = match.matched_by;
-    if (match.before.tensor != kNoTensor) row.before = describe_tensor(before.checkpoint, match.before);
-    if (match.after.tensor != kNoTensor) row.after = describe_tensor(after.checkpoint, match.after);
-    numbers.push_back(kNoComparison);
-    if (!match.paired()) {
-      row.state = match.after.tensor == kNoTensor ? DiffState::removed : DiffState::added;
-    } else if (const auto why =
-                   why_incomparable(before.checkpoint, match.before, after.checkpoint, match.after, row);
-               !why.empty()) {
-      row.why = why;
-    } else {
-      numbers.back() = comparisons.add(match.before.tensor, match.after.tensor);
-    }
-    file.tensors.push_back(std::move(row));
-  }
+                                   Executor& executor, Comparisons& comparisons, FileDiff& file) {
+  const std::size_t count = pairing.tensors.size();
+  file.tensors.resize(count);
+  std::vector<char> compared(count);
+  run_ranges(executor, count, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      compared[i] = describe_match(pairing.tensors[i], before, after, file.tensors[i]);
+  });
+  std::vector<std::size_t> numbers(count, kNoComparison);
+  comparisons.reserve(count);
+  for (std::size_t i = 0; i < count; ++i)
+    if (compared[i])
+      numbers[i] = comparisons.add(pairing.tensors[i].before.tensor, pairing.tensors[i].after.tensor);
   return numbers;
 }
 
 void take_results(const std::vector<std::size_t>& numbers, Comparisons& comparisons,
-                  const Judgement& judgement, FileDiff& file) {
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (numbers[i] == kNoComparison) continue;
-    TensorRow& row = file.tensors[i];
-    numeric::Comparison result = comparisons.take_result(numbers[i]);
-    row.drift = std::move(result.drift);
-    row.measured = result.why_not.empty();
-    row.why = std::move(result.why_not);
-    judge_row(row, judgement);
-  }
+                  const Judgement& judgement, Executor& executor, FileDiff& file) {
+  run_ranges(executor, numbers.size(), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (numbers[i] == kNoComparison) continue;
+      TensorRow& row = file.tensors[i];
+      numeric::Comparison result = comparisons.take_result(numbers[i]);
+      row.drift = std::move(result.drift);
+      row.measured = result.why_not.empty();
+      row.why = std::move(result.why_not);
+      judge_row(row, judgement);
+    }
+  });
 }
 
 }  // namespace
@@ -188,10 +204,10 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   const TensorViews views_before(before.checkpoint), views_after(after.checkpoint);
   const Pairing pairing = pair_tensors(before, after, names, views_before, views_after);
   Comparisons comparisons(before, after, views_before, views_after);
-  const std::vector<std::size_t> numbers = make_rows(pairing, before, after, comparisons, file);
+  const std::vector<std::size_t> numbers = make_rows(pairing, before, after, executor, comparisons, file);
   // Equal bits are within every bound, unless they are NaNs that equal nothing.
   comparisons.run(executor, progress, judgement.nan == NaNPolicy::strict);
-  take_results(numbers, comparisons, judgement, file);
+  take_results(numbers, comparisons, judgement, executor, file);
 
   list_values(pairing, before, after, file);
   list_ties(structure::compare_ties(before.checkpoint, after.checkpoint, pairing), pairing, before, after,
@@ -205,6 +221,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   explain_rows(pairing, pairs, views_before, views_after, options, executor, file);
   before.checkpoint.source->check_unchanged();
   after.checkpoint.source->check_unchanged();
+  executor.run(2, [&](std::size_t i) { sides[i] = {}; });  // of many tensors, work for both threads
 }
 
 }  // namespace ferry::cli

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "src/core/checked.h"
+
 namespace ferry {
 namespace {
 
@@ -25,6 +27,21 @@ bool by_before(const HullPoint& a, const HullPoint& b) {
   return a.before != b.before ? a.before < b.before : a.difference > b.difference;
 }
 
+// Adds the points that can be corners of a hull of these points alone: the highest one, where it ends, and of
+// those left of it what lies above the line up to it.  Sorting is what a hull costs; this leaves little to
+// sort.
+void add_possible_corners(std::span<const HullPoint> points, std::vector<HullPoint>& corners) {
+  if (points.empty()) return;
+  HullPoint top = points[0];
+  for (const HullPoint& point : points)
+    if (point.difference > top.difference ||
+        (point.difference == top.difference && point.before < top.before))
+      top = point;
+  for (const HullPoint& point : points)
+    if (point.before < top.before && !is_below({}, point, top)) corners.push_back(point);
+  corners.push_back(top);
+}
+
 }  // namespace
 
 std::size_t ulp_bin(const Ulps& distance) {
@@ -32,6 +49,20 @@ std::size_t ulp_bin(const Ulps& distance) {
   const std::uint64_t below =
       distance.whole - (distance.fraction == 0 ? 1 : 0);  // the distance rounded up, less 1
   return 2 + static_cast<std::size_t>(std::bit_width(below));
+}
+
+std::uint64_t& UlpHistogram::counter(std::size_t bin) {
+  if (bins_.empty()) first_ = bin;
+  if (bin < first_) {
+    bins_.insert(bins_.begin(), first_ - bin, 0);
+    first_ = bin;
+  }
+  if (bin - first_ >= bins_.size()) bins_.resize(bin - first_ + 1);
+  return bins_[bin - first_];
+}
+
+void UlpHistogram::multiply(std::uint64_t times) {
+  for (std::uint64_t& count : bins_) count = checked_mul(count, times).value_or(~std::uint64_t{0});
 }
 
 double Drift::mean_difference() const {
@@ -72,7 +103,10 @@ double Drift::least_atol(double rtol) const {
 
 void Drift::add_to_hull(std::span<const HullPoint> points) {
   const auto middle = static_cast<std::ptrdiff_t>(hull.size());
-  hull.insert(hull.end(), points.begin(), points.end());
+  if (hull.empty())
+    add_possible_corners(points, hull);
+  else
+    hull.insert(hull.end(), points.begin(), points.end());
   std::sort(hull.begin() + middle, hull.end(), by_before);
   std::inplace_merge(hull.begin(), hull.begin() + middle, hull.end(), by_before);
   std::size_t size = 0;  // of the corners found so far, which lie at the front
@@ -100,8 +134,7 @@ void Drift::merge(const Drift& later) {
   for (const auto sum : {&Drift::difference_squares, &Drift::before_squares, &Drift::after_squares,
                          &Drift::products, &Drift::difference_sum})
     this->*sum += later.*sum;
-  if (!later.ulps.empty())
-    for (std::size_t bin = 0; bin < kUlpBins; ++bin) ulps[bin] += later.ulps[bin];
+  for (std::size_t bin = 0; bin < kUlpBins; ++bin) ulps.add(bin, later.ulps[bin]);
   if (!later.hull.empty()) add_to_hull(later.hull);
 }
 

@@ -45,14 +45,18 @@ struct Ulps {
 // Bins of ULP distances: 0 holds exactly 0; 1 holds (0, ½]; 2 holds (½, 1]; bin b > 2 holds (2^(b−3),
 // 2^(b−2)].
 inline constexpr std::size_t kUlpBins = 67;
-// Counts by bin.  Takes memory when the first one is written: most tensors of most comparisons are equal.
+// Counts by bin.  Takes memory for the bins from the first to the last one that was written: most tensors of
+// most comparisons are equal, and distances in the others lie near each other.
 class UlpHistogram {
  public:
-  std::uint64_t operator[](std::size_t bin) const { return bins_.empty() ? 0 : bins_[bin]; }
-  std::uint64_t& operator[](std::size_t bin) {
-    if (bins_.empty()) bins_.resize(kUlpBins);
-    return bins_[bin];
+  std::uint64_t operator[](std::size_t bin) const {
+    return bin - first_ < bins_.size() ? bins_[bin - first_] : 0;  // wraps below the first one
   }
+  void add(std::size_t bin, std::uint64_t count) {
+    if (count != 0) counter(bin) += count;
+  }
+  // Every count, that many times; those that no number can hold become the largest one.
+  void multiply(std::uint64_t times);
   bool empty() const { return bins_.empty(); }
   friend bool operator==(const UlpHistogram& a, const UlpHistogram& b) {
     for (std::size_t bin = 0; bin < kUlpBins; ++bin)
@@ -61,7 +65,10 @@ class UlpHistogram {
   }
 
  private:
-  std::vector<std::uint64_t> bins_;
+  std::uint64_t& counter(std::size_t bin);
+
+  std::size_t first_ = 0;
+  std::vector<std::uint64_t> bins_;  // from first_ on
 };
 std::size_t ulp_bin(const Ulps& distance);
 

@@ -2,6 +2,7 @@
 // libraries that can use threads take an Executor, so that the program decides.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 
@@ -24,5 +25,14 @@ class SerialExecutor final : public Executor {
     for (std::size_t i = 0; i < count; ++i) task(i);
   }
 };
+
+// Calls task(begin, end) for ranges that together are [0, count): for many small and independent pieces of
+// work.
+inline void run_ranges(Executor& executor, std::size_t count,
+                       const std::function<void(std::size_t begin, std::size_t end)>& task) {
+  constexpr std::size_t kRange = 2048;
+  executor.run((count + kRange - 1) / kRange,
+               [&](std::size_t i) { task(i * kRange, std::min(count, (i + 1) * kRange)); });
+}
 
 }  // namespace ferry

@@ -210,7 +210,7 @@ NaiveDrift naive_drift(DType b, DType a, const Data& before, const Data& after) 
     drift.max_abs = std::max(drift.max_abs, modulus);
     if (size > 0) drift.max_rel = std::max(drift.max_rel, modulus / size);
     drift.max_ulp = std::max(drift.max_ulp, ulps);
-    ++drift.ulps[naive_ulp_bin(ulps)];
+    drift.ulps.add(naive_ulp_bin(ulps), 1);
     naive.points.push_back({size, modulus});
   }
   return naive;

@@ -71,9 +71,7 @@ void multiply(Drift& drift, std::uint64_t times) {
         &drift.nans_before, &drift.nans_after, &drift.infinities_before, &drift.infinities_after,
         &drift.nans_both, &drift.nan_payloads, &drift.nonfinite_mismatches, &drift.finite})
     *count = times_saturated(*count, times);
-  if (!drift.ulps.empty())
-    for (std::size_t bin = 0; bin < kUlpBins; ++bin)
-      drift.ulps[bin] = times_saturated(drift.ulps[bin], times);
+  drift.ulps.multiply(times);
   for (long double* sum : {&drift.difference_squares, &drift.before_squares, &drift.after_squares,
                            &drift.products, &drift.difference_sum})
     *sum *= static_cast<long double>(times);

@@ -44,13 +44,14 @@ void HullCollector::fold() {
   if (candidates_.empty()) return;
   drift_.add_to_hull(candidates_);
   candidates_.clear();
-  find_floor();
+  stale_ = true;
 }
 
 // Chords of the hull lie below it.  The first one goes from its beginning to its end; then the corner that is
 // highest above its chord splits it, twice.
 void HullCollector::find_floor() {
   const auto& hull = drift_.hull;
+  stale_ = false;
   floor_ = {};
   if (hull.empty()) return;
   floor_.top = hull.back().difference;

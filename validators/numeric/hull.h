@@ -22,15 +22,18 @@ struct HullFloor {
 // that would lie on one line but for rounding would all be corners.
 class HullCollector {
  public:
-  explicit HullCollector(Drift& drift) : drift_(drift) { find_floor(); }
+  explicit HullCollector(Drift& drift) : drift_(drift) {}
 
-  const HullFloor& floor() const { return floor_; }
+  const HullFloor& floor() {
+    if (stale_) find_floor();
+    return floor_;
+  }
   // `difference` is not negative.  Either may be infinite where doubles end.
   void offer(double before, double difference);
   // After points that lay above the floor: raises it, unless the hull is so large that this has to wait for
   // more.
   void end_run();
-  // Must be called before the drift is used; brings the floor up to date.
+  // Must be called before the drift is used.
   void fold();
 
  private:
@@ -39,6 +42,7 @@ class HullCollector {
 
   Drift& drift_;
   HullFloor floor_;
+  bool stale_ = true;  // the floor is found when it is asked for: after the last run nobody does
   std::vector<HullPoint> candidates_;
 };
 

@@ -104,7 +104,7 @@ class ExactMeter {
     drift_.max_abs = std::max(drift_.max_abs, modulus);
     if (size > 0) drift_.max_rel = std::max(drift_.max_rel, modulus / size);
     drift_.max_ulp = std::max(drift_.max_ulp, ulps);
-    ++drift_.ulps[ulp_bin(ulps)];
+    drift_.ulps.add(ulp_bin(ulps), 1);
     hull_.offer(size, modulus);
   }
 

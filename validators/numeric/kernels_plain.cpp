@@ -38,10 +38,10 @@ FERRY_INLINE void add_ulps(const BlockUlps& ulps, int fraction_bits, Drift& drif
   drift.max_ulp = std::max(drift.max_ulp,
                            Ulps{ulps.largest >> fraction_bits,
                                 static_cast<double>(ulps.largest & (unit - 1)) / static_cast<double>(unit)});
-  drift.ulps[0] += ulps.zeros;
+  drift.ulps.add(0, ulps.zeros);
   for (int width = 0; width <= 64; ++width) {
     const int bin = width < fraction_bits ? 1 : width - fraction_bits + 2;
-    drift.ulps[static_cast<std::size_t>(bin)] += ulps.widths[width];
+    drift.ulps.add(static_cast<std::size_t>(bin), ulps.widths[width]);
   }
 }
 
