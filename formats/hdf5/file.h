@@ -30,6 +30,7 @@ class File {
   // Code::duplicate_record.
   static File open(SourcePtr source, const Limits& limits);
 
+  const SourcePtr& source() const { return source_; }
   // The root group first, parents before children, in the order of the file.
   const std::vector<Object>& objects() const { return objects_; }
   const Object& root() const { return objects_.front(); }

@@ -37,8 +37,8 @@ class CheckpointBuilder {
  public:
   explicit CheckpointBuilder(const File& file) : file_(file), objects_(file.objects()) {}
 
-  Checkpoint run(SourcePtr source) {
-    checkpoint_.source = std::move(source);
+  Checkpoint run() {
+    checkpoint_.source = file_.source();
     checkpoint_.container.format = "hdf5";
     checkpoint_.values.reserve(2 * objects_.size() + 16, 2 * objects_.size());
     nodes_.resize(objects_.size(), kNoNode);
@@ -171,9 +171,10 @@ Likeness looks_like_hdf5(const ByteSource& source) {
   return {false, "no signature of HDF5"};
 }
 
+Checkpoint checkpoint_of(const File& file) { return CheckpointBuilder(file).run(); }
+
 Checkpoint open_hdf5(SourcePtr source, const Limits& limits) {
-  const File file = File::open(source, limits);
-  return CheckpointBuilder(file).run(std::move(source));
+  return checkpoint_of(File::open(std::move(source), limits));
 }
 
 }  // namespace ferry::hdf5

@@ -17,4 +17,9 @@ Likeness looks_like_hdf5(const ByteSource& source);
 // path, for a dataset that is neither numbers nor strings.
 Checkpoint open_hdf5(SourcePtr source, const Limits& limits);
 
+// The same, of a file that is open: for who also needs what no checkpoint holds, such as attributes.  The
+// keys of storages are the paths of the datasets, "/model/w".
+class File;
+Checkpoint checkpoint_of(const File& file);
+
 }  // namespace ferry::hdf5
