@@ -1,4 +1,5 @@
-// `torchferry explain`: what a code in a message or a report means, and what to do.
+// `torchferry explain`: what a code in a message or a report means, and what to do; what a change of PyTorch
+// is.
 #pragma once
 
 #include <string>
@@ -7,10 +8,13 @@
 namespace ferry::cli {
 
 struct ExplainOptions {
-  std::vector<std::string> codes;  // "TF101" or "101"; empty: one line for every code
+  // "TF101", "101", or the id of a known change, "interp-scale"; empty: one line for every code.
+  std::vector<std::string> codes;
+  bool known_changes = false;  // one line for every known change of PyTorch instead
   bool json = false;
 };
 
-int run_explain(const ExplainOptions& options);  // throws Code::bad_usage for a code that does not exist
+// Throws Code::bad_usage for a code or an id that does not exist.
+int run_explain(const ExplainOptions& options);
 
 }  // namespace ferry::cli
