@@ -6,6 +6,7 @@
 
 #include "formats/hdf5/reader.h"
 #include "formats/numpy/readers.h"
+#include "formats/pt2/reader.h"
 #include "formats/safetensors/index.h"
 #include "formats/safetensors/reader.h"
 #include "formats/torch/program.h"
@@ -137,6 +138,7 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
 
 constexpr auto kFormats = std::to_array<Format>({
     {"npz", numpy::looks_like_npz, numpy::open_npz},
+    {"torch.export archive", pt2::looks_like_pt2, pt2::open_pt2},
     {"torch zip", zip::looks_like_zip, torch::open_zip},
     {"legacy stream", probe_legacy, torch::open_legacy},
     {"npy", numpy::looks_like_npy, numpy::open_npy},

@@ -7,7 +7,7 @@
 #include "formats/zip/archive.h"
 #include "formats/zip/inflate.h"
 #include "formats/zip/inflated_source.h"
-#include "formats/zip/layout.h"
+#include "formats/zip/local.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -16,17 +16,6 @@ namespace {
 
 constexpr std::string_view kSuffix = ".npy";
 constexpr std::size_t kSkippedNamed = 5;
-
-// The name of the first record, or nothing when the file does not begin with one.
-std::string first_record_name(const ByteSource& source) {
-  namespace local = zip::local;
-  if (source.size() < local::kBytes) return "";
-  const auto head = source.read({0, local::kBytes});
-  if (load_le<std::uint32_t>(head.data()) != local::kSignature) return "";
-  const std::uint64_t size = load_le<std::uint16_t>(&head[local::kNameSize]);
-  const auto name = source.read({local::kBytes, std::min(size, source.size() - local::kBytes)});
-  return std::string(as_text(Bytes(name)));
-}
 
 bool is_program(std::string_view name) { return name == "data.pkl" || name.ends_with("/data.pkl"); }
 
@@ -144,7 +133,7 @@ class NpzReader {
 Likeness looks_like_npz(const ByteSource& source) {
   const Likeness archive = zip::looks_like_zip(source);
   if (!archive.matches) return {false, archive.reason};
-  const std::string first = first_record_name(source);
+  const std::string first = zip::first_record_name(source);
   if (first.ends_with(kSuffix)) return {true, "it is a zip archive that begins with a numpy array"};
   if (source.name().ends_with(".npz") && !is_program(first))
     return {true, "it is a zip archive that is named .npz"};

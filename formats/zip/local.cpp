@@ -162,4 +162,13 @@ std::uint64_t check_local_headers(const ByteSource& source, Directory& directory
   return limit - listed;
 }
 
+std::string first_record_name(const ByteSource& source) {
+  if (source.size() < local::kBytes) return "";
+  const auto head = source.read({0, local::kBytes});
+  if (load_le<std::uint32_t>(head.data()) != local::kSignature) return "";
+  const std::uint64_t size = load_le<std::uint16_t>(&head[local::kNameSize]);
+  const auto name = source.read({local::kBytes, std::min(size, source.size() - local::kBytes)});
+  return std::string(as_text(Bytes(name)));
+}
+
 }  // namespace ferry::zip

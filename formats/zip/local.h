@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "formats/zip/directory.h"
 #include "src/core/bytes.h"
@@ -16,5 +17,9 @@ namespace ferry::zip {
 //
 // Throws Code::zip_disagreement, Code::bad_zip.
 std::uint64_t check_local_headers(const ByteSource& source, Directory& directory, std::uint64_t limit);
+
+// The name of the record that the file begins with, or "" when it begins with something else.  Cheap: for
+// probes, which must not read a whole directory.
+std::string first_record_name(const ByteSource& source);
 
 }  // namespace ferry::zip
