@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
+#include "src/hash/sha256.h"
 #include "src/hash/xxh3.h"
 
 namespace ferry::hash {
@@ -39,6 +41,34 @@ TEST(Xxh3Stream, CanBeAskedOnTheWay) {
   EXPECT_EQ(stream.hex(), hash_of("abc"));
   stream.update({});
   EXPECT_EQ(stream.hex(), hash_of("abc"));
+}
+
+std::string sha256_of(std::string_view text, std::size_t piece = SIZE_MAX) {
+  Sha256Stream stream;
+  while (!text.empty()) {
+    stream.update(as_bytes(text.substr(0, piece)));
+    text.remove_prefix(std::min(piece, text.size()));
+  }
+  return stream.hex();
+}
+
+// FIPS 180-4 and NIST's examples.
+TEST(Sha256Stream, AgreesWithPublishedDigests) {
+  EXPECT_EQ(sha256_of(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256_of("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(sha256_of(std::string(1'000'000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Sha256Stream, DoesNotDependOnThePieces) {
+  std::string text;
+  for (int i = 0; i < 700; ++i) text += static_cast<char>(i * 7);
+  for (std::size_t size = 0; size < text.size(); size += 13) {
+    const std::string_view part = std::string_view(text).substr(0, size);
+    for (const std::size_t piece : {1u, 63u, 64u, 65u}) EXPECT_EQ(sha256_of(part, piece), sha256_of(part));
+  }
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+#include "validators/replay/hook.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sin.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/library.h>
+
+#include <optional>
+
+#include "src/core/error.h"
+#include "validators/replay/routine.h"
+
+namespace ferry::replay {
+namespace {
+
+constexpr c10::DispatchKey kKey = c10::DispatchKey::TESTING_ONLY_GenericMode;
+
+thread_local std::optional<Hook> active;
+thread_local int depth = 0;
+
+at::Tensor widened(const at::Tensor& tensor) {
+  if (!tensor.defined()) return tensor;
+  if (tensor.scalar_type() == at::kFloat) return tensor.to(at::kDouble);
+  return tensor.scalar_type() == at::kComplexFloat ? tensor.to(at::kComplexDouble) : tensor;
+}
+
+c10::IValue widened(const c10::IValue& value) {
+  if (value.isTensor()) return replay::widened(value.toTensor());
+  if (value.isTensorList()) {
+    c10::List<at::Tensor> list;
+    for (const at::Tensor& tensor : value.toTensorVector()) list.push_back(replay::widened(tensor));
+    return list;
+  }
+  return value;
+}
+
+bool is_scalar_type(const c10::Argument& argument) {
+  c10::TypePtr type = argument.real_type();
+  if (const auto optional = type->cast<c10::OptionalType>()) type = optional->getElementType();
+  return type->kind() == c10::TypeKind::ScalarTypeType;
+}
+
+void widen(const c10::FunctionSchema& schema, c10::IValue* arguments) {
+  for (std::size_t i = 0; i < schema.arguments().size(); ++i) {
+    arguments[i] = widened(arguments[i]);
+    if (arguments[i].isInt() && is_scalar_type(schema.arguments()[i])) {
+      const auto type = static_cast<c10::ScalarType>(arguments[i].toInt());
+      if (type == at::kFloat) arguments[i] = static_cast<std::int64_t>(at::kDouble);
+      if (type == at::kComplexFloat) arguments[i] = static_cast<std::int64_t>(at::kComplexDouble);
+    }
+  }
+}
+
+// Before 1.8 stft always returned real pairs, and files of that time do not say so.
+void restore_old_stft(const c10::FunctionSchema& schema, c10::IValue* arguments) {
+  if (schema.name() != "aten::stft") return;
+  for (std::size_t i = 0; i < schema.arguments().size(); ++i)
+    if (schema.arguments()[i].name() == "return_complex" && arguments[i].isNone() &&
+        arguments[0].isTensor() && !arguments[0].toTensor().is_complex())
+      arguments[i] = false;
+}
+
+struct Depth {
+  Depth() { ++depth; }
+  ~Depth() { --depth; }
+};
+
+void on_call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+  const c10::FunctionSchema& schema = op.schema();
+  const Hook* hook = active ? &*active : nullptr;
+  if (hook != nullptr) {
+    const c10::impl::ExcludeDispatchKeyGuard own(kKey);  // what we compute ourselves is not looked at
+    c10::IValue* arguments = stack->data() + (stack->size() - schema.arguments().size());
+    restore_old_stft(schema, arguments);
+    if (hook->wide) widen(schema, arguments);
+    if (hook->rounding != Rounding::none) {
+      const std::vector<bool> factors = factors_of(schema);
+      for (std::size_t i = 0; i < factors.size(); ++i)
+        if (factors[i]) arguments[i] = rounded(arguments[i], hook->rounding);
+    }
+  }
+  {
+    const Depth inside;
+    op.redispatchBoxed(keys & c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, kKey), stack);
+  }
+  if (hook == nullptr) return;
+  const c10::impl::ExcludeDispatchKeyGuard own(kKey);
+  c10::IValue* results = stack->data() + (stack->size() - schema.returns().size());
+  const std::vector<c10::IValue> outputs(results, results + schema.returns().size());
+  // Factories make float32 where nobody says otherwise.
+  if (hook->wide)
+    for (std::size_t i = 0; i < outputs.size(); ++i) results[i] = widened(outputs[i]);
+  if (depth == 0 && hook->listener)
+    hook->listener(
+        schema.name() + (schema.overload_name().empty() ? ".default" : "." + schema.overload_name()),
+        std::vector<c10::IValue>(results, results + outputs.size()));
+}
+
+TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, m) {
+  m.fallback(torch::CppFunction::makeFromBoxedFunction<&on_call>());
+}
+
+// The sine of a float32 tensor is a float64 tensor when the hook is called.
+bool hook_works() {
+  const at::Tensor input = at::ones({1}, at::kFloat);
+  active = Hook{.wide = true, .rounding = Rounding::none, .listener = {}};
+  c10::impl::tls_set_dispatch_key_included(kKey, true);
+  const at::Tensor output = at::sin(input);
+  c10::impl::tls_set_dispatch_key_included(kKey, false);
+  active.reset();
+  return output.scalar_type() == at::kDouble;
+}
+
+}  // namespace
+
+HookScope::HookScope(Hook hook) {
+  static const bool works = hook_works();
+  if (!works)
+    throw Error(Code::model_failed,
+                "this LibTorch does not let operators of TorchScript be changed on the way");
+  active = std::move(hook);
+  depth = 0;
+  c10::impl::tls_set_dispatch_key_included(kKey, true);
+}
+
+HookScope::~HookScope() {
+  c10::impl::tls_set_dispatch_key_included(kKey, false);
+  active.reset();
+}
+
+}  // namespace ferry::replay

@@ -1,0 +1,34 @@
+// A look at every call of the dispatcher, with the right to change what goes in.
+//
+// TorchScript runs its operators out of our sight; this makes them compute in float64, with rounded factors,
+// or as they did in old releases.  It stands on a dispatch key that LibTorch keeps for its own tests, so it
+// is one file, and tries itself out before it is trusted.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <functional>
+#include <string>
+
+#include "validators/replay/precision.h"
+
+namespace ferry::replay {
+
+struct Hook {
+  bool wide = false;
+  Rounding rounding = Rounding::none;
+  // Told of the outputs of calls that no other call made; empty: nobody listens.
+  std::function<void(const std::string& op, const std::vector<c10::IValue>& outputs)> listener;
+};
+
+// Active in this thread until the end of the scope.  Throws Code::model_failed when this LibTorch does not
+// call the hook.
+class HookScope {
+ public:
+  explicit HookScope(Hook hook);
+  ~HookScope();
+  HookScope(const HookScope&) = delete;
+  HookScope& operator=(const HookScope&) = delete;
+};
+
+}  // namespace ferry::replay
