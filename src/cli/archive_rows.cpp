@@ -11,33 +11,6 @@ namespace {
 
 using report::DiffState;
 
-template <typename Row, typename Get>
-ArchiveField<Row> text_field(std::string_view name, Get get) {
-  ArchiveField<Row> field{name};
-  field.text = [get](const Row& row) { return get(const_cast<Row&>(row)); };
-  field.put_text = [get](Row& row, std::string_view text) { get(row) = text; };
-  return field;
-}
-
-template <typename Row, typename Get>
-ArchiveField<Row> count_field(std::string_view name, Get get) {
-  ArchiveField<Row> field{name};
-  field.count = [get](const Row& row) { return static_cast<std::uint64_t>(get(const_cast<Row&>(row))); };
-  field.put_count = [get](Row& row, std::uint64_t count) {
-    using Count = std::remove_reference_t<decltype(get(row))>;
-    get(row) = static_cast<Count>(count);
-  };
-  return field;
-}
-
-template <typename Row, typename Get>
-ArchiveField<Row> real_field(std::string_view name, Get get) {
-  ArchiveField<Row> field{name};
-  field.real = [get](const Row& row) { return static_cast<double>(get(const_cast<Row&>(row))); };
-  field.put_real = [get](Row& row, double value) { get(row) = value; };
-  return field;
-}
-
 DiffState state_of(std::string_view name) {
   for (int i = 0; i <= static_cast<int>(DiffState::not_compared); ++i)
     if (report::state_name(static_cast<DiffState>(i)) == name) return static_cast<DiffState>(i);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "formats/hdf5/file.h"
@@ -28,6 +29,34 @@ struct ArchiveField {
   std::function<double(const Row&)> real = {};
   std::function<void(Row&, double)> put_real = {};
 };
+
+// Fields over a member: `get` takes a row and gives a reference.
+template <typename Row, typename Get>
+ArchiveField<Row> text_field(std::string_view name, Get get) {
+  ArchiveField<Row> field{name};
+  field.text = [get](const Row& row) { return get(const_cast<Row&>(row)); };
+  field.put_text = [get](Row& row, std::string_view text) { get(row) = text; };
+  return field;
+}
+
+template <typename Row, typename Get>
+ArchiveField<Row> count_field(std::string_view name, Get get) {
+  ArchiveField<Row> field{name};
+  field.count = [get](const Row& row) { return static_cast<std::uint64_t>(get(const_cast<Row&>(row))); };
+  field.put_count = [get](Row& row, std::uint64_t count) {
+    using Count = std::remove_reference_t<decltype(get(row))>;
+    get(row) = static_cast<Count>(count);
+  };
+  return field;
+}
+
+template <typename Row, typename Get>
+ArchiveField<Row> real_field(std::string_view name, Get get) {
+  ArchiveField<Row> field{name};
+  field.real = [get](const Row& row) { return static_cast<double>(get(const_cast<Row&>(row))); };
+  field.put_real = [get](Row& row, double value) { get(row) = value; };
+  return field;
+}
 
 struct EncodedTable {
   hdf5::ObjectSpec object;
@@ -80,7 +109,7 @@ std::vector<Row> decode_table(const hdf5::File& file, const std::string& name,
                               const std::vector<ArchiveField<Row>>& fields) {
   const hdf5::Object* const object = file.find("/" + name);
   if (object == nullptr || object->content != hdf5::Object::Content::table || object->shape.size() != 1)
-    throw Error(Code::bad_hdf5, "this is no archive of torchferry diff: it has no table " + quote(name));
+    throw Error(Code::bad_hdf5, "this is no archive of torchferry: it has no table " + quote(name));
   const std::vector<std::byte> bytes = file.read(*object);
   std::vector<Row> rows(static_cast<std::size_t>(object->shape[0]));
   for (const hdf5::Column& column : object->columns) {

@@ -8,10 +8,10 @@
 #include "src/cli/diff_archive.h"
 #include "src/cli/diff_file.h"
 #include "src/cli/diff_folders.h"
+#include "src/cli/diff_golden.h"
 #include "src/cli/name_map.h"
 #include "src/cli/progress.h"
 #include "src/cli/terminal.h"
-#include "src/config/policy.h"
 #include "src/core/error.h"
 #include "src/core/sink.h"
 #include "src/core/text.h"
@@ -24,30 +24,6 @@ namespace {
 
 using report::DiffReport;
 using report::FileDiff;
-
-// The policy first, so that the command line has the last word.
-Judgement judgement_of(const DiffOptions& options) {
-  config::Policy policy;
-  if (!options.policy.empty()) {
-    const std::string text = read_text(options.policy);
-    try {
-      policy = config::parse_policy(text);
-    } catch (Error& error) {
-      error.of(options.policy);
-      throw;
-    }
-  }
-  Judgement judgement;
-  judgement.bounds = std::move(policy.bounds);
-  judgement.bounds.insert(judgement.bounds.end(), options.bounds.begin(), options.bounds.end());
-  judgement.nan = options.nan_strict ? NaNPolicy::strict : policy.nan.value_or(NaNPolicy::equal);
-  judgement.check_dtype = options.check_dtype && policy.check_dtype.value_or(true);
-  judgement.ignores = std::move(policy.ignores);
-  judgement.ignores.insert(judgement.ignores.end(), options.ignores.begin(), options.ignores.end());
-  judgement.allowed_removed = std::move(policy.allowed_removed);
-  judgement.allowed_added = std::move(policy.allowed_added);
-  return judgement;
-}
 
 // Whatever stops one pair is its result; the others go on.
 FileDiff diff_guarded(const FolderPair& pair, const DiffOptions& options, const structure::NameMap& names,
@@ -148,6 +124,7 @@ DiffReport compare_all(const DiffOptions& options, const Judgement& judgement,
 }  // namespace
 
 int run_diff(const DiffOptions& options) {
+  if (are_goldens(options)) return run_diff_golden(options);
   const Judgement judgement = judgement_of(options);
   const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
   // What stands in the way of the results is said before the work.

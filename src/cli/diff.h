@@ -21,8 +21,10 @@ struct DiffOptions {
   std::string before, after;   // files or folders; without `after`, `before` is what --save wrote
   convert::RuleOptions rules;  // what is compared: select, includes, excludes, and renames of before
   bool as_stored = false;      // compare names and values as they are stored, not in the layout of 2.x
-  std::string map;             // a file of pairs of names
-  std::string policy;          // a TOML file of bounds
+  bool after_is_result =
+      false;           // after is compared as it is stored: it is to be what the rules make of before
+  std::string map;     // a file of pairs of names
+  std::string policy;  // a TOML file of bounds
   std::vector<BoundRow> bounds;
   bool nan_strict = false;
   bool check_dtype = true;           // another dtype is a difference

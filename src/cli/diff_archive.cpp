@@ -110,7 +110,7 @@ std::vector<std::uint64_t> words_of(const hdf5::File& file, const std::string& n
   const hdf5::Object* const object = file.find("/" + name);
   if (object == nullptr || object->content != hdf5::Object::Content::tensor ||
       info(object->dtype).name != dtype || object->shape.size() != 2 || object->shape[1] != columns)
-    throw Error(Code::bad_hdf5, "this is no archive of torchferry diff: it has no dataset " + quote(name));
+    throw Error(Code::bad_hdf5, "this is no archive of torchferry: it has no dataset " + quote(name));
   const std::vector<std::byte> bytes = file.read(*object);
   std::vector<std::uint64_t> words(bytes.size() / 8);
   for (std::size_t i = 0; i < words.size(); ++i) words[i] = word_at(bytes, 8 * i, object->big_endian);
@@ -182,9 +182,26 @@ void forget_excuses(FileDiff& file) {
 
 }  // namespace
 
+std::vector<EncodedTable> encode_measured(const DiffReport& report) { return encode(rows_of(report)); }
+
+DiffReport decode_measured(const hdf5::File& file) {
+  DiffReport report;
+  for (SavedFile& saved : decode_table(file, "files", file_fields()))
+    report.files.push_back(std::move(saved.file));
+  read_tensors(file, report);
+  read_rest(file, report);
+  return report;
+}
+
+void judge_again(FileDiff& file, const Judgement& judgement) {
+  forget_excuses(file);
+  for (report::TensorRow& row : file.tensors)
+    if (row.measured) judge_row(row, judgement);
+  excuse(file, judgement);
+}
+
 void save_archive(const DiffReport& report, const DiffOptions& options, const structure::NameMap& names) {
-  const SavedRows rows = rows_of(report);
-  const std::vector<EncodedTable> tables = encode(rows);
+  const std::vector<EncodedTable> tables = encode_measured(report);
   std::vector<hdf5::ObjectSpec> objects = {root_of(report)};
   for (const EncodedTable& table : tables) objects.push_back(table.object);
   DifferenceTensors differences;
@@ -206,17 +223,8 @@ DiffReport judge_archive(const std::string& path, const Judgement& judgement) {
     if (file.root().text_attribute("schema") != kSchema)
       throw Error(Code::bad_hdf5, "this is no archive of torchferry diff")
           .with_hint("two files are compared by: torchferry diff BEFORE AFTER");
-    DiffReport report;
-    for (SavedFile& saved : decode_table(file, "files", file_fields()))
-      report.files.push_back(std::move(saved.file));
-    read_tensors(file, report);
-    read_rest(file, report);
-    for (FileDiff& one : report.files) {
-      forget_excuses(one);
-      for (report::TensorRow& row : one.tensors)
-        if (row.measured) judge_row(row, judgement);
-      excuse(one, judgement);
-    }
+    DiffReport report = decode_measured(file);
+    for (FileDiff& one : report.files) judge_again(one, judgement);
     return report;
   } catch (Error& error) {
     error.of(path);

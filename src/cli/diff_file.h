@@ -31,6 +31,9 @@ struct Judgement {
 // How tensors were paired that no rule of names explains: what TensorRow::matched_by says.
 inline constexpr std::string_view kByContent = "content", kByNumbers = "the same numbers";
 
+// What the options ask for: the policy first, so that the command line has the last word.
+Judgement judgement_of(const DiffOptions& options);
+
 // The state and its words for a pair that was measured, or is equal.
 void judge_row(report::TensorRow& row, const Judgement& judgement);
 // What is allowed to be missing, and what does not count at all.

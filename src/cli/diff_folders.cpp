@@ -18,6 +18,8 @@ bool is_folder(const std::string& path) {
   return fs::is_directory(path, problem);
 }
 
+bool is_several(const std::string& path) { return is_folder(path) || is_pattern(path); }
+
 // The one index of shards in a folder; empty where there is none, or more than one.
 std::string index_in(const std::string& folder) {
   std::string found;
@@ -87,10 +89,10 @@ FolderPairs pair_folders(const DiffOptions& options) {
 
 FolderPairs find_pairs(const DiffOptions& options) {
   std::string sides[2] = {options.before, options.after};
-  const bool folders[2] = {is_folder(sides[0]), is_folder(sides[1])};
+  const bool folders[2] = {is_several(sides[0]), is_several(sides[1])};
   std::string indices[2];
   for (std::size_t i = 0; i < 2; ++i)
-    if (folders[i]) indices[i] = index_in(sides[i]);
+    if (folders[i] && is_folder(sides[i])) indices[i] = index_in(sides[i]);
   for (std::size_t i = 0; i < 2; ++i) {
     const bool other_is_one = !folders[1 - i] || !indices[1 - i].empty();
     if (folders[i] && !indices[i].empty() && other_is_one) sides[i] = indices[i];
@@ -99,7 +101,7 @@ FolderPairs find_pairs(const DiffOptions& options) {
           .of(options.before)
           .with_hint("torchferry diff " + quote(sides[i] + "/FILE") + " …");
   }
-  if (!is_folder(sides[0]) && !is_folder(sides[1])) return {{{"", sides[0], sides[1]}}, {}, {}};
+  if (!is_several(sides[0]) && !is_several(sides[1])) return {{{"", sides[0], sides[1]}}, {}, {}};
   return pair_folders(options);
 }
 

@@ -19,7 +19,8 @@ struct FolderPairs {
 };
 
 // Two files are one pair.  Files of two folders meet by their path below them: with its suffix, and where
-// that finds none, without (a.pth.tar and a.safetensors).  A folder that holds a shard index (*.index.json)
+// that finds none, without (a.pth.tar and a.safetensors).  A quoted pattern is the folder in front of its
+// first wildcard, of which only some files count.  A folder that holds a shard index (*.index.json)
 // against a file is the model of that index.  Throws Code::no_input, Code::bad_usage for a file against a
 // folder of files.
 FolderPairs find_pairs(const DiffOptions& options);

@@ -151,7 +151,7 @@ void open_both(const DiffPair& pair, const DiffOptions& options, Executor& execu
     convert::RuleOptions rules = options_of(options, i == 0);
     if (!found[i]) rules.select.clear();
     try {
-      bring_to_layout(sides[i], std::move(rules), options.as_stored);
+      bring_to_layout(sides[i], std::move(rules), options.as_stored || (i == 1 && options.after_is_result));
     } catch (Error& error) {
       error.of(*paths[i]);
       throw;

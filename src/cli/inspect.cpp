@@ -8,12 +8,12 @@
 #include "formats/torch/fingerprint.h"
 #include "src/cli/inspect_check.h"
 #include "src/cli/inspect_stats.h"
+#include "src/cli/loading.h"
 #include "src/cli/sources.h"
 #include "src/cli/terminal.h"
 #include "src/convert/rule.h"
 #include "src/core/error.h"
 #include "src/report/inspection.h"
-#include "validators/loadable/loadable.h"
 
 namespace ferry::cli {
 namespace {
@@ -43,12 +43,7 @@ report::WriterFacts describe_writer(const Checkpoint& checkpoint, const std::str
 }
 
 report::LoadFacts describe_loading(const Checkpoint& checkpoint) {
-  const torch::PickleCensus census = torch::take_census(checkpoint);
-  loadable::PickleFacts pickle;
-  for (const torch::ForeignInstruction& one : census.foreign)
-    pickle.foreign.push_back({one.name, one.byte, one.first});
-  pickle.undecodable_text = census.undecodable_text;
-  const loadable::Loadability verdict = loadable::judge_loadable(checkpoint, pickle);
+  const loadable::Loadability verdict = judge_loading(checkpoint);
   report::LoadFacts facts;
   facts.loads = verdict.loads;
   facts.maps = verdict.maps;

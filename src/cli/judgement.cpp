@@ -1,6 +1,9 @@
 #include <algorithm>
 
 #include "src/cli/diff_file.h"
+#include "src/cli/name_map.h"
+#include "src/config/policy.h"
+#include "src/core/error.h"
 #include "src/core/text.h"
 #include "validators/numeric/bound.h"
 
@@ -39,6 +42,29 @@ std::string text_of(const BoundRow& row) {
 }
 
 }  // namespace
+
+Judgement judgement_of(const DiffOptions& options) {
+  config::Policy policy;
+  if (!options.policy.empty()) {
+    const std::string text = read_text(options.policy);
+    try {
+      policy = config::parse_policy(text);
+    } catch (Error& error) {
+      error.of(options.policy);
+      throw;
+    }
+  }
+  Judgement judgement;
+  judgement.bounds = std::move(policy.bounds);
+  judgement.bounds.insert(judgement.bounds.end(), options.bounds.begin(), options.bounds.end());
+  judgement.nan = options.nan_strict ? NaNPolicy::strict : policy.nan.value_or(NaNPolicy::equal);
+  judgement.check_dtype = options.check_dtype && policy.check_dtype.value_or(true);
+  judgement.ignores = std::move(policy.ignores);
+  judgement.ignores.insert(judgement.ignores.end(), options.ignores.begin(), options.ignores.end());
+  judgement.allowed_removed = std::move(policy.allowed_removed);
+  judgement.allowed_added = std::move(policy.allowed_added);
+  return judgement;
+}
 
 std::string Judgement::text() const {
   std::string all;

@@ -6,8 +6,11 @@
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
 #include "src/cli/options.h"
+#include "src/cli/recorder.h"
+#include "src/cli/replay.h"
 #include "src/cli/signals.h"
 #include "src/cli/terminal.h"
+#include "src/cli/validate.h"
 #include "src/core/error.h"
 
 namespace ferry::cli {
@@ -18,6 +21,7 @@ int run(const PrintText& text) {
   return 0;
 }
 int run(const ExplainOptions& options) { return run_explain(options); }
+int run(const RecorderOptions& options) { return run_recorder(options); }
 int run(const InspectOptions& options) {
   watch_signals();
   return run_inspect(options);
@@ -26,9 +30,17 @@ int run(const DiffOptions& options) {
   watch_signals();
   return run_diff(options);
 }
+int run(const ValidateOptions& options) {
+  watch_signals();
+  return run_validate(options);
+}
 int run(const HashOptions& options) {
   watch_signals();
   return run_hash(options);
+}
+int run(const ReplayOptions& options) {
+  watch_signals();
+  return run_replay_verb(options);
 }
 int run(const ConvertOptions& options) {
   watch_signals();

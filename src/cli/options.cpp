@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <numeric>
 #include <regex>
 #include <sstream>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include "src/cli/terminal.h"
 #include "src/cli/version_text.h"
 #include "src/core/error.h"
+#include "src/core/nearest.h"
 #include "src/core/text.h"
 
 namespace ferry::cli {
@@ -32,34 +32,12 @@ constexpr char kConvertFooter[] =
     "of a tensor, where * crosses dots; --files and --skip with the name of a file, or with its\n"
     "path below the folder when they hold a slash.";
 
-// --- The nearest name, for typing errors
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t change = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({change, diagonal + 1, row[j] + 1});
-    }
-  }
-  return row.back();
-}
-
-// Empty when nothing is near enough to be meant.
-std::string nearest(std::string_view typed, const std::vector<std::string>& names) {
-  std::string best;
-  std::size_t least = std::max<std::size_t>(1, typed.size() / 3) + 1;
-  for (const std::string& name : names) {
-    const std::size_t distance = edit_distance(typed, name);
-    if (distance >= least) continue;
-    least = distance;
-    best = name;
-  }
-  return best;
-}
+constexpr char kRecorderFooter[] =
+    "\nOne file for Python 2.7 and 3, PyTorch 1.0 to 2.x; it needs torch and numpy, and h5py for .h5:\n"
+    "  torchferry recorder -o recorder.py\n"
+    "  old/bin/python recorder.py --factory net.py:build --checkpoint best.pth -o best.golden.h5 \\\n"
+    "    --input-spec '{\"0\": [\"float32\", [2, 3, 224, 224]]}'\n"
+    "  old/bin/python recorder.py --help";
 
 // --- Verbs
 
@@ -145,9 +123,21 @@ void describe_inspect(CLI::App& app, InspectOptions& to) {
 
 void describe_explain(CLI::App& app, ExplainOptions& to) {
   CLI::App& verb =
-      *app.add_subcommand("explain", "what a code means and what to do; without one, list them all");
-  verb.add_option("CODE", to.codes, "TF101 or 101")->type_name("");
+      *app.add_subcommand("explain",
+                          "what a code or a known change of PyTorch means and what to do; without one, "
+                          "list all codes");
+  verb.add_option("CODE", to.codes, "TF101 or 101; the id of a known change, such as interp-scale")
+      ->type_name("");
+  verb.add_flag("--known-changes", to.known_changes, "list all known changes of PyTorch");
   verb.add_flag("--json", to.json, "JSON on stdout");
+}
+
+void describe_recorder(CLI::App& app, RecorderOptions& to) {
+  CLI::App& verb = *app.add_subcommand(
+      "recorder", "the Python file that records what a model computes, for the old environment");
+  verb.footer(kRecorderFooter);
+  verb.add_option("-o,--output", to.output, "write it to a file (default: stdout)")->type_name("FILE");
+  verb.add_flag("--force", to.force, "replace an existing file");
 }
 
 void describe_shared(CLI::App& app, Shared& to) {
@@ -188,6 +178,11 @@ InspectOptions finished(InspectOptions& options, const Shared& shared) {
   unmark(options.paths);
   options.color = takes_color(stdout, shared.choice());
   options.width = terminal_width(stdout);
+  return options;
+}
+
+RecorderOptions finished(RecorderOptions& options) {
+  unmark(options.output);
   return options;
 }
 
@@ -232,13 +227,19 @@ Command parse_command_line(int argc, char** argv) {
   ConvertArguments convert;
   InspectOptions inspect;
   DiffArguments diff;
+  ValidateArguments validate;
   HashArguments hash;
+  RecorderOptions recorder;
+  ReplayOptions replay;
   ExplainOptions explain;
   describe_shared(app, shared);
   describe_inspect(app, inspect);
   describe_convert(app, convert);
   describe_diff(app, diff);
+  describe_validate(app, validate);
   describe_hash(app, hash);
+  describe_recorder(app, recorder);
+  describe_replay(app, replay);
   describe_explain(app, explain);
 
   std::vector<std::string> arguments = marked_arguments(argc, argv);
@@ -256,7 +257,10 @@ Command parse_command_line(int argc, char** argv) {
   if (app.got_subcommand("convert")) return finished(convert, shared);
   if (app.got_subcommand("inspect")) return finished(inspect, shared);
   if (app.got_subcommand("diff")) return finished(diff, shared);
+  if (app.got_subcommand("validate")) return finished(validate, shared);
   if (app.got_subcommand("hash")) return finished(hash);
+  if (app.got_subcommand("recorder")) return finished(recorder);
+  if (app.got_subcommand("replay")) return finished(replay);
   if (app.got_subcommand("explain")) return explain;
   throw_usage("a verb is missing", "torchferry --help lists the verbs");
 }

@@ -9,6 +9,9 @@
 #include "src/cli/explain.h"
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
+#include "src/cli/recorder.h"
+#include "src/cli/replay.h"
+#include "src/cli/validate.h"
 
 namespace ferry::cli {
 
@@ -17,8 +20,8 @@ struct PrintText {
   std::string text;
 };
 
-using Command =
-    std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, HashOptions, ExplainOptions>;
+using Command = std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions,
+                             HashOptions, RecorderOptions, ReplayOptions, ExplainOptions>;
 
 // Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
 Command parse_command_line(int argc, char** argv);

@@ -12,46 +12,14 @@ constexpr char kDiffFooter[] =
     "listed and does not count.  A bound is a number for all tensors, or 'glob:number' for those\n"
     "whose dotted path matches; later ones override earlier ones.  Of folders, files meet by their\n"
     "path below them, whatever their suffix; a folder with a shard index can stand for a model.\n"
-    "What --save wrote can be judged again: torchferry diff m.h5 --rtol 1e-4\n\n"
+    "What --save wrote can be judged again: torchferry diff m.h5 --rtol 1e-4\n"
+    "Two goldens are judged as forward passes: whether one function made both, how exactly, and\n"
+    "where the first module differs; their own float64 runs are the bound.\n\n"
     "Exit codes: 0 equal, or within the bounds; 1 differs; 2, 3 could not be compared.";
 constexpr char kHashFooter[] =
     "\nThe hash is XXH3-128 over names, types, shapes and elements of all tensors, in the layout of\n"
     "2.x: a checkpoint and its conversion have one hash.  A manifest is what this verb prints:\n"
     "  torchferry hash models/ > MANIFEST; torchferry hash --check MANIFEST";
-
-void describe_bounds(CLI::App& verb, DiffArguments& to) {
-  add_list(verb, "--rtol", to.rtols, "allow |after - before| <= atol + rtol * |before|")
-      ->type_name("[GLOB:]X");
-  add_list(verb, "--atol", to.atols, "see --rtol; one of them given alone leaves the other 0")
-      ->type_name("[GLOB:]X");
-  add_list(verb, "--ulp", to.ulps, "allow that many units in the last place")->type_name("[GLOB:]N");
-  verb.add_flag("--close", to.close, "the tolerances of torch.testing.assert_close for each type");
-  verb.add_option("--nan", to.nan, "equal (default): NaN equals NaN; strict: NaN equals nothing")
-      ->check(CLI::IsMember({"equal", "strict"}).description(""))
-      ->type_name("equal|strict");
-  verb.add_flag("--no-check-dtype", to.no_check_dtype, "another element type alone is no difference");
-  add_list(verb, "--ignore", to.options.ignores, "differences in dotted paths that match do not count")
-      ->type_name("GLOB");
-  verb.add_option("--policy", to.options.policy, "bounds and exceptions in TOML")->type_name("FILE");
-}
-
-void describe_pairing(CLI::App& verb, DiffArguments& to) {
-  verb.add_option("--select", to.options.rules.select, "compare only what lies under this dotted path")
-      ->type_name("PATH");
-  add_list(verb, "--include", to.options.rules.includes, "compare only tensors whose dotted path matches")
-      ->type_name("GLOB");
-  add_list(verb, "--exclude", to.options.rules.excludes, "leave out tensors whose dotted path matches")
-      ->type_name("GLOB");
-  add_list(verb, "--rename", to.renames, "rename keys of before: 're=sub'; may be repeated")
-      ->type_name("RE=SUB");
-  verb.add_option("--map", to.options.map, "pairs of names, before and after: lines or a JSON object")
-      ->type_name("FILE");
-  verb.add_flag("--as-stored", to.options.as_stored,
-                "compare names and values as they are stored, not in the layout of 2.x");
-  add_list(verb, "--files", to.options.files, "files in folders that count, whatever their suffix")
-      ->type_name("GLOB");
-  add_list(verb, "--skip", to.options.skips, "files in folders that do not count")->type_name("GLOB");
-}
 
 void describe_output(CLI::App& verb, DiffArguments& to) {
   verb.add_flag("--all", to.options.all, "every tensor, also equal ones");
@@ -103,6 +71,40 @@ bool has_report_suffix(std::string_view path) {
 
 }  // namespace
 
+void describe_bounds(CLI::App& verb, DiffArguments& to) {
+  add_list(verb, "--rtol", to.rtols, "allow |after - before| <= atol + rtol * |before|")
+      ->type_name("[GLOB:]X");
+  add_list(verb, "--atol", to.atols, "see --rtol; one of them given alone leaves the other 0")
+      ->type_name("[GLOB:]X");
+  add_list(verb, "--ulp", to.ulps, "allow that many units in the last place")->type_name("[GLOB:]N");
+  verb.add_flag("--close", to.close, "the tolerances of torch.testing.assert_close for each type");
+  verb.add_option("--nan", to.nan, "equal (default): NaN equals NaN; strict: NaN equals nothing")
+      ->check(CLI::IsMember({"equal", "strict"}).description(""))
+      ->type_name("equal|strict");
+  verb.add_flag("--no-check-dtype", to.no_check_dtype, "another element type alone is no difference");
+  add_list(verb, "--ignore", to.options.ignores, "differences in dotted paths that match do not count")
+      ->type_name("GLOB");
+  verb.add_option("--policy", to.options.policy, "bounds and exceptions in TOML")->type_name("FILE");
+}
+
+void describe_pairing(CLI::App& verb, DiffArguments& to) {
+  verb.add_option("--select", to.options.rules.select, "compare only what lies under this dotted path")
+      ->type_name("PATH");
+  add_list(verb, "--include", to.options.rules.includes, "compare only tensors whose dotted path matches")
+      ->type_name("GLOB");
+  add_list(verb, "--exclude", to.options.rules.excludes, "leave out tensors whose dotted path matches")
+      ->type_name("GLOB");
+  add_list(verb, "--rename", to.renames, "rename keys of before: 're=sub'; may be repeated")
+      ->type_name("RE=SUB");
+  verb.add_option("--map", to.options.map, "pairs of names, before and after: lines or a JSON object")
+      ->type_name("FILE");
+  verb.add_flag("--as-stored", to.options.as_stored,
+                "compare names and values as they are stored, not in the layout of 2.x");
+  add_list(verb, "--files", to.options.files, "files in folders that count, whatever their suffix")
+      ->type_name("GLOB");
+  add_list(verb, "--skip", to.options.skips, "files in folders that do not count")->type_name("GLOB");
+}
+
 void describe_diff(CLI::App& app, DiffArguments& to) {
   CLI::App& verb = *app.add_subcommand("diff", "what changed between two checkpoints, where, and how much");
   verb.footer(kDiffFooter);
@@ -115,23 +117,14 @@ void describe_diff(CLI::App& app, DiffArguments& to) {
   describe_output(verb, to);
 }
 
-DiffOptions finished(DiffArguments& from, const Shared& shared) {
+DiffOptions comparison_of(DiffArguments& from) {
   DiffOptions& options = from.options;
-  for (auto* const list : {&options.rules.includes, &options.rules.excludes, &options.ignores,
-                           &options.reports, &options.files, &options.skips, &from.renames})
+  for (auto* const list : {&options.rules.includes, &options.rules.excludes, &options.ignores, &options.files,
+                           &options.skips, &from.renames})
     unmark(*list);
   for (auto* const text :
-       {&options.before, &options.after, &options.map, &options.policy, &options.save, &options.rules.select})
+       {&options.before, &options.after, &options.map, &options.policy, &options.rules.select})
     unmark(*text);
-  for (const std::string& report : options.reports)
-    if (!has_report_suffix(report))
-      throw_usage(
-          "--report " + quote(report) + ": the suffix says the form: .txt, .json, .jsonl, .md or .html",
-          "--report diff.html");
-  if (options.save_differences && options.save.empty())
-    throw_usage("--save-differences needs --save", "--save m.h5 --save-differences");
-  if (options.after.empty() && !options.save.empty())
-    throw_usage("--save needs two checkpoints", "torchferry diff BEFORE AFTER --save m.h5");
   if (from.close)
     options.bounds.push_back({.pattern = "*", .rtol = {}, .atol = {}, .ulp = {}, .torch_testing = true});
   add_bounds("--rtol", from.rtols, &BoundRow::rtol, options.bounds);
@@ -140,6 +133,22 @@ DiffOptions finished(DiffArguments& from, const Shared& shared) {
   options.rules.renames = renames_of(from.renames);
   options.nan_strict = from.nan == "strict";
   options.check_dtype = !from.no_check_dtype;
+  return options;
+}
+
+DiffOptions finished(DiffArguments& from, const Shared& shared) {
+  unmark(from.options.reports);
+  unmark(from.options.save);
+  for (const std::string& report : from.options.reports)
+    if (!has_report_suffix(report))
+      throw_usage(
+          "--report " + quote(report) + ": the suffix says the form: .txt, .json, .jsonl, .md or .html",
+          "--report diff.html");
+  DiffOptions options = comparison_of(from);
+  if (options.save_differences && options.save.empty())
+    throw_usage("--save-differences needs --save", "--save m.h5 --save-differences");
+  if (options.after.empty() && !options.save.empty())
+    throw_usage("--save needs two checkpoints", "torchferry diff BEFORE AFTER --save m.h5");
   options.spectral = from.spectral == "all"    ? SpectralChoice::all
                      : from.spectral == "none" ? SpectralChoice::none
                                                : SpectralChoice::worst;

@@ -7,7 +7,9 @@
 
 #include "src/cli/diff.h"
 #include "src/cli/hash.h"
+#include "src/cli/replay.h"
 #include "src/cli/terminal.h"
+#include "src/cli/validate.h"
 #include "src/convert/rule.h"
 
 namespace ferry::cli {
@@ -47,11 +49,27 @@ struct DiffArguments {
 };
 void describe_diff(CLI::App& app, DiffArguments& to);
 DiffOptions finished(DiffArguments& from, const Shared& shared);
+// What validate shares with it: bounds, and which tensors are compared.
+void describe_bounds(CLI::App& verb, DiffArguments& to);
+void describe_pairing(CLI::App& verb, DiffArguments& to);
+DiffOptions comparison_of(DiffArguments& from);
+
+struct ValidateArguments {
+  ValidateOptions options;
+  DiffArguments compare;
+  std::string layout = "clean", dtype;
+  bool no_progress = false;
+};
+void describe_validate(CLI::App& app, ValidateArguments& to);
+ValidateOptions finished(ValidateArguments& from, const Shared& shared);
 
 struct HashArguments {
   HashOptions options;
 };
 void describe_hash(CLI::App& app, HashArguments& to);
 HashOptions finished(HashArguments& from);
+
+void describe_replay(CLI::App& app, ReplayOptions& to);
+ReplayOptions finished(ReplayOptions& from);
 
 }  // namespace ferry::cli

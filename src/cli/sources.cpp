@@ -178,11 +178,6 @@ void expand(const std::string& folder, const std::vector<std::string>& parts, st
   }
 }
 
-bool is_pattern(const std::string& path) {
-  struct stat status {};
-  return has_wildcard(path) && ::lstat(path.c_str(), &status) != 0;
-}
-
 // The way from the folder before the first wildcard, without steps that would lead out of it again.
 std::string place_below(const std::string& path, const std::string& fixed) {
   const fs::path way =
@@ -285,6 +280,11 @@ std::size_t checkpoint_suffix(std::string_view name, bool weights) {
 }
 
 bool has_checkpoint_suffix(std::string_view name) { return checkpoint_suffix(name, false) > 0; }
+
+bool is_pattern(const std::string& path) {
+  struct stat status {};
+  return has_wildcard(path) && ::lstat(path.c_str(), &status) != 0;
+}
 
 std::vector<SourceFile> find_sources(const SourceOptions& options, const std::string& without) {
   std::vector<SourceFile> found;

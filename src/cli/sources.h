@@ -41,6 +41,9 @@ std::vector<SourceFile> find_sources(const SourceOptions& options, const std::st
 // folder is needed where a file is.
 std::vector<Job> plan_jobs(const SourceOptions& options);
 
+// True for a text with wildcards that is no existing path.
+bool is_pattern(const std::string& path);
+
 // True for names by which people call checkpoints: .pt, .pth, .pth.tar, .ckpt …
 bool has_checkpoint_suffix(std::string_view name);
 // How many characters of the name are such a suffix, ".pth.tar" being one; 0: none.

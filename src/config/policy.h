@@ -1,4 +1,4 @@
-// A policy file: what `diff` and `validate` allow, in TOML.
+// A policy file of `diff` (and of `validate` with two sides): what it allows, in TOML.
 //
 //   nan = "strict"                 # a NaN equals nothing; default "equal"
 //   check_dtype = false            # another element type alone is no difference; default true
@@ -33,8 +33,8 @@ struct Policy {
   std::vector<std::string> ignores, allowed_removed, allowed_added;
 };
 
-// Throws Code::bad_policy with the line of what cannot be understood: a syntax error, an unknown key, a wrong
-// type, a number that is negative or no number.
+// Throws Code::bad_policy with line and column of what cannot be understood: a syntax error, an unknown key,
+// a wrong type, a number that is negative or no number.
 Policy parse_policy(std::string_view text);
 
 }  // namespace ferry::config

@@ -60,6 +60,16 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
      "The HDF5 library cannot read the file, or what it says of it cannot be true.", "fetch the file again"},
     {bad_json, corrupt, "broken JSON",
      "A JSON document cannot be read in one way only: a syntax error, a repeated key, a wrong type.", ""},
+    {bad_golden, corrupt, "broken golden",
+     "The recording of a model's outputs is not as the layout of goldens has it: something is missing, or "
+     "two things "
+     "in it cannot both be true.",
+     "record it again with torchferry recorder"},
+    {bad_pt2, corrupt, "broken torch.export archive",
+     "The graph, the signature or the tables of weights in a torch.export archive contradict themselves, "
+     "each "
+     "other, or the schema of torch.export.",
+     "save the program again with torch.export.save"},
     {bad_pickle, corrupt, "broken pickle",
      "The pickle program cannot be run: an unknown instruction, a missing operand, a wrong type.",
      "fetch the file again"},
@@ -104,7 +114,13 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
      "HDF5 is read by a program of its own, torchferry-hdf5, which was not found beside torchferry.",
      "build torchferry where libhdf5-dev is installed; scripts/setup installs it"},
     {bad_policy, usage, "bad policy", "The policy or map file cannot be understood.",
-     "see torchferry diff --help"},
+     "see torchferry diff --help, torchferry validate --help"},
+    {model_failed, unsupported, "the model cannot be run",
+     "The replayed model raised an error, asked for what LibTorch does not have, or took its process down.",
+     "run the same inputs through the model in Python: where that fails too, the model is at fault"},
+    {weights_misfit, unsupported, "weights do not fit the model",
+     "The names or shapes of the tensors in the checkpoint are not those that the model takes.",
+     "--select says which part of the checkpoint holds the model, --rename gives keys other names"},
     {prefix_stripped, remark, "prefix stripped",
      "Every key of a state_dict carried a wrapper's prefix (DataParallel, torch.compile, FSDP); it was taken "
      "off.",
@@ -171,6 +187,40 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
     {common_cause, remark, "common cause", "All differences have one explanation.", ""},
     {archive_metadata, remark, "metadata left out",
      "Metadata of the container that no checkpoint of PyTorch can hold is in the report only.", ""},
+    {does_not_load, remark, "does not load",
+     "torch.load(weights_only=True) of PyTorch 2.x would refuse the file.",
+     "torchferry convert writes a file that it loads"},
+    {does_not_map, remark, "cannot be mapped",
+     "torch.load(mmap=True) would refuse the file, or take other bytes for its numbers.",
+     "torchferry convert writes a file that can be mapped"},
+    {structure_differs, remark, "structure differs",
+     "The file is not what the conversion of the original gives: names, shapes, types, values or sharing are "
+     "others.",
+     "torchferry diff BEFORE AFTER shows it in full; what is meant can be allowed by name"},
+    {tensors_differ, remark, "tensors differ",
+     "Tensors do not hold the numbers that the original holds, within the bounds that were asked for.",
+     "torchferry diff BEFORE AFTER says where and how much"},
+    {optimizer_misfit, remark, "optimizer does not fit",
+     "The state of the optimizer does not fit the parameters of the model: it would fail, or train wrongly, "
+     "at "
+     "the next step.",
+     "convert the original again, or start with a fresh optimizer"},
+    {scaler_unusable, remark, "scaler does not load",
+     "The state of torch.amp.GradScaler is not one that it loads and works with.",
+     "None stands for no scaler; torchferry convert turns apex amp into GradScaler state"},
+    {semantic_drift, remark, "another function",
+     "In double precision the model does not compute what it computed on the old machine: that is no "
+     "rounding, but another program or other weights.",
+     "the first module that differs says where to look"},
+    {rounding_drift, remark, "drift beyond rounding",
+     "In single precision the outputs are farther from the old ones than rounding explains.",
+     "check the precision flags, such as TF32, of both machines"},
+    {precision_drift, remark, "drift of reduced precision",
+     "In reduced precision the outputs are farther from the exact ones than the number format explains.", ""},
+    {device_missing, remark, "device missing", "A check was asked to run on a GPU, and there is none here.",
+     "without --require-gpu such checks are skipped"},
+    {partner_missing, remark, "file missing", "A file of one folder has no partner in the other.",
+     "--skip leaves files out"},
 });
 
 }  // namespace

@@ -3,7 +3,7 @@
 //
 // The codes are part of the contract with users: they are never renumbered.  TF1xx: the container or its
 // records; TF2xx: the pickle program and the values in it; TF3xx: refused for safety; TF4xx: input, output,
-// usage; TF5xx: what a conversion changed; TF6xx: remarks.
+// usage; TF5xx: what a conversion changed; TF6xx: remarks; TF7xx: checks that failed.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,8 @@ enum class Code : std::uint16_t {
   bad_npy = 118,
   bad_hdf5 = 119,
   bad_json = 120,
+  bad_golden = 121,
+  bad_pt2 = 122,
   // TF2xx: pickles and values
   bad_pickle = 201,
   bad_storage = 202,
@@ -64,6 +66,8 @@ enum class Code : std::uint16_t {
   internal = 411,
   helper_missing = 412,
   bad_policy = 413,
+  model_failed = 414,
+  weights_misfit = 415,
   // TF5xx: changes made by a conversion
   prefix_stripped = 501,
   amp_to_scaler = 502,
@@ -96,6 +100,18 @@ enum class Code : std::uint16_t {
   keys_reordered = 612,
   common_cause = 613,
   archive_metadata = 614,
+  // TF7xx: checks of a validation that failed
+  does_not_load = 701,
+  does_not_map = 702,
+  structure_differs = 703,
+  tensors_differ = 704,
+  optimizer_misfit = 705,
+  scaler_unusable = 706,
+  semantic_drift = 707,
+  rounding_drift = 708,
+  precision_drift = 709,
+  device_missing = 710,
+  partner_missing = 711,
 };
 
 struct CodeInfo {

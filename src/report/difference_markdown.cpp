@@ -7,6 +7,7 @@
 #include "src/report/difference_numbers.h"
 #include "src/report/difference_structure.h"
 #include "src/report/difference_words.h"
+#include "src/report/markdown.h"
 
 namespace ferry::report {
 namespace {
@@ -15,43 +16,9 @@ constexpr std::size_t kWorstRows = 10;
 constexpr std::size_t kLines = 50;  // of each list that folds away
 constexpr std::size_t kFiles = 50;  // of two folders
 
-bool starts_shortcode(std::string_view text, std::size_t colon) {
-  const char next = colon + 1 < text.size() ? text[colon + 1] : ' ';
-  return next == '/' || next == '+' || next == '-' || (next >= 'a' && next <= 'z') ||
-         (next >= 'A' && next <= 'Z');
-}
-
-// Without markup, HTML and line breaks, also in cells of tables; `joint` stands behind @ and #.
-std::string escaped(std::string_view raw, std::string_view joint) {
-  const std::string text = escape_for_terminal(raw);
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool markup = std::string_view("\\`*_[]|~$").find(c) != std::string_view::npos;
-    if (markup || (c == ':' && starts_shortcode(text, i))) out += '\\';
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else
-      out += c;
-    if (c == '@' || c == '#') out += joint;
-  }
-  return out;
-}
-
-// Running text.  A word joiner, which is not seen, keeps @name and #1 from notifying people and linking
-// issues.
-std::string escaped(std::string_view text) { return escaped(text, "&#8288;"); }
-
-// Names in a fixed-width face, in which GitHub looks for neither.  Not between backticks: no escape can stand
-// there.
-std::string code(std::string_view text) { return "<code>" + escaped(text, "") + "</code>"; }
-
 std::string coded(Code found, const std::string& path, const std::string& what) {
-  return "- " + code_name(found) + " " + (path.empty() ? "" : code(path) + " ") + escaped(what) + "\n";
+  return "- " + code_name(found) + " " + (path.empty() ? "" : markdown_code(path) + " ") +
+         markdown_text(what) + "\n";
 }
 
 // Lines behind a title that opens; the blank lines let Markdown work inside HTML.
@@ -90,10 +57,10 @@ std::string totals_table(const DiffTotals& sum) {
 }
 
 std::string worst_row(const TensorRow& row) {
-  std::string text = "| " + code(shown_side(row).path);
-  if (is_renamed(row)) text += " → " + code(row.after.path);
+  std::string text = "| " + markdown_code(shown_side(row).path);
+  if (is_renamed(row)) text += " → " + markdown_code(row.after.path);
   const std::vector<std::string> said = notes(row);
-  if (!said.empty()) text += "<br>↳ " + escaped(said.front());
+  if (!said.empty()) text += "<br>↳ " + markdown_text(said.front());
   text += " | " + std::string(state_name(row.state));
   if (!row.measured) return text + " | | | | |\n";
   const Drift& drift = row.drift;
@@ -116,12 +83,12 @@ std::string worst_table(const FileDiff& file) {
 std::string lists(const FileDiff& file) {
   return folded_away("Structure", structure_lines(file),
                      [](const StructureLine& line) {
-                       return "- **" + std::string(line.kind) + "** " + escaped(line.text) + "\n";
+                       return "- **" + std::string(line.kind) + "** " + markdown_text(line.text) + "\n";
                      }) +
          folded_away("Values (" + grouped(file.values.size()) + ")", file.values,
                      [](const ValueRow& row) {
-                       return "- " + code(row.path) + " " + std::string(state_name(row.state)) + ": " +
-                              escaped(row.before) + " → " + escaped(row.after) + "\n";
+                       return "- " + markdown_code(row.path) + " " + std::string(state_name(row.state)) +
+                              ": " + markdown_text(row.before) + " → " + markdown_text(row.after) + "\n";
                      }) +
          folded_away("Listed changes (" + grouped(file.listed.size()) + "), no differences", file.listed,
                      [](const Change& change) { return coded(change.code, change.path, change.what); }) +
@@ -130,16 +97,16 @@ std::string lists(const FileDiff& file) {
 }
 
 std::string side_line(std::string_view label, const DiffSide& side) {
-  return "- " + std::string(label) + ": " + code(side.path) + " " + escaped(side.format) + ", " +
-         iec_size(side.bytes) + ", " + grouped(side.tensors) + " tensors, " + short_count(side.elements) +
-         " elements\n";
+  return "- " + std::string(label) + ": " + markdown_code(side.path) + " " + markdown_text(side.format) +
+         ", " + iec_size(side.bytes) + ", " + grouped(side.tensors) + " tensors, " +
+         short_count(side.elements) + " elements\n";
 }
 
 std::string mark(int exit_code) { return exit_code == 0 ? "✅" : "❌"; }
 
 std::string one_file(const FileDiff& file) {
   std::string text = side_line("before", file.before) + side_line("after", file.after);
-  if (file.error) return text + "\n" + escaped(file.error->what()) + "\n";
+  if (file.error) return text + "\n" + markdown_text(file.error->what()) + "\n";
   return text + "\n" + totals_table(totals(file)) + worst_table(file) + lists(file);
 }
 
@@ -148,11 +115,11 @@ std::string many_files(const DiffReport& report) {
   const std::vector<const FileDiff*> files = worst_files_first(report);
   const std::size_t shown = std::min(files.size(), kFiles);
   for (std::size_t i = 0; i < shown; ++i)
-    text += "| " + mark(exit_code(*files[i])) + " " + code(files[i]->name) + " | " +
-            escaped(headline(*files[i], "")) + " |\n";
+    text += "| " + mark(exit_code(*files[i])) + " " + markdown_code(files[i]->name) + " | " +
+            markdown_text(headline(*files[i], "")) + " |\n";
   const auto alone = [&](const std::vector<std::string>& paths, std::string_view where) {
     for (std::size_t i = 0; i < std::min(paths.size(), kFiles); ++i)
-      text += "| ❌ " + code(paths[i]) + " | " + std::string(where) + " |\n";
+      text += "| ❌ " + markdown_code(paths[i]) + " | " + std::string(where) + " |\n";
   };
   alone(report.only_before, "only before");
   alone(report.only_after, "only after");
@@ -163,10 +130,10 @@ std::string many_files(const DiffReport& report) {
 }  // namespace
 
 std::string diff_markdown(const DiffReport& report) {
-  std::string text = "### " + mark(exit_code(report)) + " " + escaped(headline(report)) + "\n\n";
+  std::string text = "### " + mark(exit_code(report)) + " " + markdown_text(headline(report)) + "\n\n";
   text += is_single(report) ? one_file(report.files[0]) : many_files(report);
-  return text + "\n<sub>torchferry " + escaped(report.version) + " diff. " + escaped(blind_spots()) +
-         "</sub>\n";
+  return text + "\n<sub>torchferry " + markdown_text(report.version) + " diff. " +
+         markdown_text(blind_spots()) + "</sub>\n";
 }
 
 }  // namespace ferry::report

@@ -64,7 +64,7 @@ expect 0 explain TF103 --json
 stdout_has '"schema": "torchferry.explain/1"'
 expect 2 explain TF999
 stderr_is <<'END'
-torchferry: error: there is no code 'TF999' [TF406]; hint: torchferry explain lists all codes
+torchferry: error: there is no code and no known change 'TF999' [TF406]; hint: torchferry explain lists all codes, torchferry explain --known-changes all changes
 END
 
 # A name that begins with a dash, after --.

@@ -1,3 +1,4 @@
+#include <bit>
 #include <cmath>
 
 #include "validators/numeric/kernels.h"
@@ -39,7 +40,8 @@ FERRY_INLINE void add_ulps(const BlockUlps& ulps, int fraction_bits, Drift& drif
                            Ulps{ulps.largest >> fraction_bits,
                                 static_cast<double>(ulps.largest & (unit - 1)) / static_cast<double>(unit)});
   drift.ulps.add(0, ulps.zeros);
-  for (int width = 0; width <= 64; ++width) {
+  const int width_max = static_cast<int>(std::bit_width(ulps.largest));
+  for (int width = 0; width <= width_max; ++width) {
     const int bin = width < fraction_bits ? 1 : width - fraction_bits + 2;
     drift.ulps.add(static_cast<std::size_t>(bin), ulps.widths[width]);
   }
