@@ -154,7 +154,8 @@ TEST(Golden, SlashesAndPercentSignsOfNamesComeBack) {
   EXPECT_EQ(golden::path_part("a/b%c"), "a%2Fb%25c");
   GoldenDraft draft = small_golden();
   draft.array("case/0/f32/out/" + golden::path_part("a/b%2F"), {1}, std::vector<float>{1});
-  const auto& outputs = draft.open().cases[0].run("f32")->outputs;
+  const Golden golden = draft.open();
+  const auto& outputs = golden.cases[0].run("f32")->outputs;
   ASSERT_EQ(outputs.size(), 2u);
   EXPECT_EQ(outputs[1].path, "a/b%2F");
 }
