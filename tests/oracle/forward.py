@@ -79,11 +79,12 @@ def record(model, old, output, fault=None):
 
 class Tally:
     def __init__(self):
-        self.honest = self.alarms = self.seeded = self.missed = self.named = self.agreed = 0
+        self.honest = self.harmless = self.alarms = self.seeded = self.missed = self.named = self.agreed = 0
         self.largest_honest, self.least_fault = 0.0, math.inf
 
     def text(self):
-        return (f"{self.honest} honest runs: {self.alarms} false alarms, largest ratio {self.largest_honest:.3g} of 1024\n"
+        harmless = f" and {self.harmless} with a harmless change" if self.harmless else ""
+        return (f"{self.honest} honest runs{harmless}: {self.alarms} false alarms, largest ratio {self.largest_honest:.3g} of 1024\n"
                 f"{self.seeded} seeded faults: {self.missed} missed, {self.named} named where they sit ({100 * self.named / max(1, self.seeded):.1f} %), "
                 f"least ratio {self.least_fault:.2g}")
 
@@ -97,7 +98,8 @@ def no_alarm(pair, what, old, new, tally):
     # A decision that rounding turns may be warned of, and weights that differ though nothing depends on them; nothing else may.
     may_warn = theirs.unstable or ours["weights_differing"]
     alarm = ours["first_module"] is not None or not (ours["outcome"] == "pass" or (may_warn and ours["outcome"] == "warn"))
-    tally.honest += 1
+    tally.honest += what == "honest"
+    tally.harmless += what != "honest"
     tally.alarms += alarm
     tally.largest_honest = max(tally.largest_honest, theirs.semantic)
     line(pair, what, "-", "FALSE ALARM" if alarm else "-", theirs.semantic, ours["outcome"])
