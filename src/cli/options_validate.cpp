@@ -8,7 +8,7 @@
 namespace ferry::cli {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kValidateFooter[] =
     "\nEvery check is a test case: opens; loads.weights_only and loads.mmap (what torch.load says of\n"
     "AFTER); structure.changes (AFTER is what the conversion of BEFORE gives, no more and no less);\n"
     "tensors.bit_equal, or tensors.within_bounds where there are bounds; optimizer.fits; scaler.loads;\n"
@@ -115,7 +115,7 @@ void check_suffixes(const std::vector<std::string>& reports) {
 
 void describe_validate(CLI::App& app, ValidateArguments& to) {
   CLI::App& verb = *app.add_subcommand("validate", "check a conversion, every promise a test case, for CI");
-  verb.footer(kFooter);
+  verb.footer(kValidateFooter);
   describe_sides(verb, to);
   describe_drift(verb, to.options.check.drift);
   describe_forward_bounds(verb, to.options.check.drift.bounds);
