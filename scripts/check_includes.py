@@ -47,6 +47,7 @@ MODULES = {
          "src/hash"],
     ),
     "validators/forward": ("ferry_forward", []),
+    "src/cli/doctor": ("ferry_doctor", ["src/config", "src/report", "formats/json"]),
     "src/cli": (None, ALL),
     "tests": (None, ALL),
 }

@@ -2,6 +2,7 @@
 
 #include "src/cli/convert.h"
 #include "src/cli/diff.h"
+#include "src/cli/doctor.h"
 #include "src/cli/explain.h"
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
@@ -22,6 +23,7 @@ int run(const PrintText& text) {
 }
 int run(const ExplainOptions& options) { return run_explain(options); }
 int run(const RecorderOptions& options) { return run_recorder(options); }
+int run(const DoctorOptions& options) { return run_doctor(options); }
 int run(const InspectOptions& options) {
   watch_signals();
   return run_inspect(options);

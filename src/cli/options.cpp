@@ -231,6 +231,7 @@ Command parse_command_line(int argc, char** argv) {
   HashArguments hash;
   RecorderOptions recorder;
   ReplayOptions replay;
+  DoctorOptions doctor;
   ExplainOptions explain;
   describe_shared(app, shared);
   describe_inspect(app, inspect);
@@ -240,6 +241,7 @@ Command parse_command_line(int argc, char** argv) {
   describe_hash(app, hash);
   describe_recorder(app, recorder);
   describe_replay(app, replay);
+  describe_doctor(app, doctor);
   describe_explain(app, explain);
 
   std::vector<std::string> arguments = marked_arguments(argc, argv);
@@ -261,6 +263,7 @@ Command parse_command_line(int argc, char** argv) {
   if (app.got_subcommand("hash")) return finished(hash);
   if (app.got_subcommand("recorder")) return finished(recorder);
   if (app.got_subcommand("replay")) return finished(replay);
+  if (app.got_subcommand("doctor")) return finished(doctor);
   if (app.got_subcommand("explain")) return explain;
   throw_usage("a verb is missing", "torchferry --help lists the verbs");
 }

@@ -6,6 +6,7 @@
 
 #include "src/cli/convert.h"
 #include "src/cli/diff.h"
+#include "src/cli/doctor.h"
 #include "src/cli/explain.h"
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
@@ -21,7 +22,7 @@ struct PrintText {
 };
 
 using Command = std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions,
-                             HashOptions, RecorderOptions, ReplayOptions, ExplainOptions>;
+                             HashOptions, RecorderOptions, ReplayOptions, DoctorOptions, ExplainOptions>;
 
 // Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
 Command parse_command_line(int argc, char** argv);

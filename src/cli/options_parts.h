@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/cli/diff.h"
+#include "src/cli/doctor.h"
 #include "src/cli/hash.h"
 #include "src/cli/replay.h"
 #include "src/cli/terminal.h"
@@ -71,5 +72,8 @@ HashOptions finished(HashArguments& from);
 
 void describe_replay(CLI::App& app, ReplayOptions& to);
 ReplayOptions finished(ReplayOptions& from);
+
+void describe_doctor(CLI::App& app, DoctorOptions& to);
+DoctorOptions finished(DoctorOptions& from);
 
 }  // namespace ferry::cli

@@ -187,6 +187,36 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
     {common_cause, remark, "common cause", "All differences have one explanation.", ""},
     {archive_metadata, remark, "metadata left out",
      "Metadata of the container that no checkpoint of PyTorch can hold is in the report only.", ""},
+    {package_conflict, remark, "package out of range",
+     "An installed package does not go with the PyTorch beside it; doctor ends with 1.",
+     "the install line of the report brings one that does"},
+    {requirement_conflict, remark, "requirement not met",
+     "An installed package asks for another version of a second one than there is; doctor ends with 1.",
+     "the install line of the report lets pip solve both together"},
+    {broken_environment, remark, "broken environment",
+     "What is installed and what its metadata say are not the same, or one of them cannot be read: usually "
+     "an "
+     "update that was interrupted.",
+     "install the package again with pip install --force-reinstall"},
+    {no_ranges, remark, "no ranges known",
+     "For this release of PyTorch nothing is known about the versions of other packages.",
+     "torchferry doctor --ranges FILE takes a table of yours"},
+    {driver_missing, remark, "no driver",
+     "PyTorch is built for GPUs whose driver was not found; it computes on the processor.", ""},
+    {driver_old, remark, "driver too old",
+     "The NVIDIA driver is older than the CUDA that PyTorch was built for needs; torch.cuda.is_available() "
+     "will "
+     "be False unless a compatibility package of CUDA is installed.",
+     "update the driver, or install a build for an older CUDA"},
+    {gpu_unused, remark, "GPU not used",
+     "The machine has a GPU with its driver, and PyTorch is built for the processor alone.", ""},
+    {helper_silent, remark, "helper program missing",
+     "A helper program does not lie beside torchferry, or does not answer: without torchferry-hdf5 no HDF5 "
+     "file "
+     "is read, without torchferry-replay nothing is replayed.",
+     "build torchferry where the libraries are; scripts/setup installs them"},
+    {no_answer, remark, "no answer",
+     "A program that doctor --run asked gave no answer, or another one than its files.", ""},
     {does_not_load, remark, "does not load",
      "torch.load(weights_only=True) of PyTorch 2.x would refuse the file.",
      "torchferry convert writes a file that it loads"},

@@ -100,6 +100,16 @@ enum class Code : std::uint16_t {
   keys_reordered = 612,
   common_cause = 613,
   archive_metadata = 614,
+  // TF65x: what doctor remarks
+  package_conflict = 650,
+  requirement_conflict = 651,
+  broken_environment = 652,
+  no_ranges = 653,
+  driver_missing = 654,
+  driver_old = 655,
+  gpu_unused = 656,
+  helper_silent = 657,
+  no_answer = 658,
   // TF7xx: checks of a validation that failed
   does_not_load = 701,
   does_not_map = 702,
