@@ -165,10 +165,10 @@ Opened open_for_comparison(const std::string& path) {
 }
 
 void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_stored) {
-  options.without = {"compact", "newer"};
+  options.without = {"compact", "newer", "optimizer_names", "apex_traces"};
   if (as_stored)
     for (const convert::Rule& rule : convert::rules())
-      if (rule.when != convert::When::asked) options.without.push_back(rule.id);
+      if (rule.when != convert::When::asked) options.without.emplace_back(rule.id);
   convert::apply_rules(opened.checkpoint, options, opened.changes);
 }
 

@@ -6,6 +6,7 @@
 #include "src/cli/explain.h"
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
+#include "src/cli/list_rules.h"
 #include "src/cli/options.h"
 #include "src/cli/recorder.h"
 #include "src/cli/replay.h"
@@ -22,6 +23,7 @@ int run(const PrintText& text) {
   return 0;
 }
 int run(const ExplainOptions& options) { return run_explain(options); }
+int run(const ListRulesOptions& options) { return run_list_rules(options); }
 int run(const RecorderOptions& options) { return run_recorder(options); }
 int run(const DoctorOptions& options) { return run_doctor(options); }
 int run(const InspectOptions& options) {

@@ -45,6 +45,7 @@ struct ConvertArguments {
   ConvertOptions options;
   std::string layout = "clean";
   std::vector<std::string> renames;
+  RuleArguments rules;
   bool no_sync = false, no_verify = false, no_progress = false;
 };
 
@@ -70,12 +71,9 @@ void describe_layout(CLI::App& verb, ConvertArguments& to) {
 }
 
 void describe_files(CLI::App& verb, ConvertArguments& to) {
-  verb.add_option("SRC", to.options.places.sources, "files, folders, quoted patterns")
-      ->required()
-      ->type_name("");
+  verb.add_option("SRC", to.options.places.sources, "files, folders, quoted patterns")->type_name("");
   verb.add_option("-o,--output", to.options.places.output,
                   "file for one file, folder for a folder or several")
-      ->required()
       ->type_name("OUT");
   add_list(verb, "--files", to.options.places.files, "files in folders that count, whatever their suffix")
       ->type_name("GLOB");
@@ -105,6 +103,7 @@ void describe_convert(CLI::App& app, ConvertArguments& to) {
   verb.footer(kConvertFooter);
   describe_files(verb, to);
   describe_layout(verb, to);
+  describe_rules(verb, to.rules);
   describe_run(verb, to);
 }
 
@@ -159,7 +158,8 @@ ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
                            &from.renames, &options.rules.includes, &options.rules.excludes})
     unmark(*list);
   for (auto* const text : {&options.places.output, &options.report, &options.rules.select}) unmark(*text);
-  if (options.places.output.empty()) throw_usage("-o needs a name", "torchferry convert SRC -o OUT");
+  if (options.places.sources.empty()) throw_usage("SRC is required", "torchferry convert --help");
+  if (options.places.output.empty()) throw_usage("--output is required", "torchferry convert --help");
   const std::string_view report = options.report;
   if (!report.empty() && !report.ends_with(".txt") && !report.ends_with(".json") &&
       !report.ends_with(".html"))
@@ -167,6 +167,7 @@ ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
                 "--report report.html");
   options.rules.layout = from.layout == "keep" ? convert::Layout::keep : convert::Layout::clean;
   options.rules.renames = renames_of(from.renames);
+  finish_rules(from.rules, options.rules);
   options.sync = !from.no_sync;
   options.verify = !from.no_verify;
   options.progress = !from.no_progress;
@@ -256,6 +257,7 @@ Command parse_command_line(int argc, char** argv) {
     throw_parse_error(app, error);
   }
 
+  if (app.got_subcommand("convert") && convert.rules.list) return ListRulesOptions{convert.options.json};
   if (app.got_subcommand("convert")) return finished(convert, shared);
   if (app.got_subcommand("inspect")) return finished(inspect, shared);
   if (app.got_subcommand("diff")) return finished(diff, shared);

@@ -10,6 +10,7 @@
 #include "src/cli/explain.h"
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
+#include "src/cli/list_rules.h"
 #include "src/cli/recorder.h"
 #include "src/cli/replay.h"
 #include "src/cli/validate.h"
@@ -22,7 +23,8 @@ struct PrintText {
 };
 
 using Command = std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions,
-                             HashOptions, RecorderOptions, ReplayOptions, DoctorOptions, ExplainOptions>;
+                             HashOptions, RecorderOptions, ReplayOptions, DoctorOptions, ExplainOptions,
+                             ListRulesOptions>;
 
 // Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
 Command parse_command_line(int argc, char** argv);

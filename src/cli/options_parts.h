@@ -40,6 +40,16 @@ CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::
 
 std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts);
 
+// --- Options that choose and steer the rules of convert
+
+struct RuleArguments {
+  std::string amp = "scaler", static_scale = "none", masters = "keep";
+  std::vector<std::string> fixes, without;
+  bool list = false;
+};
+void describe_rules(CLI::App& verb, RuleArguments& to);
+void finish_rules(RuleArguments& from, convert::RuleOptions& rules);
+
 // --- Verbs whose descriptions have files of their own
 
 struct DiffArguments {

@@ -22,6 +22,8 @@ constexpr auto kKinds = std::to_array<OptimizerKind>({
      Steps::to_tensors, "decoupled_weight_decay=False " FERRY_FLAGS},
     {"Adam or AdamW", "betas eps weight_decay amsgrad", "momentum_decay", false,
      "step exp_avg exp_avg_sq max_exp_avg_sq", Steps::to_tensors, FERRY_FLAGS " fused=None"},
+    {"apex FusedNovoGrad", "bias_correction betas eps weight_decay grad_averaging exp_avg_sq", "", false,
+     "step exp_avg", Steps::to_tensors, ""},
     {"apex FusedLAMB or FusedNovoGrad", "bias_correction betas eps weight_decay grad_averaging", "", false,
      "step exp_avg exp_avg_sq", Steps::to_tensors, ""},
     {"apex FusedAdam", "bias_correction betas eps weight_decay", "", false, "step exp_avg exp_avg_sq",
@@ -40,6 +42,8 @@ constexpr auto kKinds = std::to_array<OptimizerKind>({
     {"Rprop", "etas step_sizes", "", false, "step prev step_size", Steps::to_tensors, FERRY_FLAGS},
     {"SGD", "momentum dampening weight_decay", "", false, "momentum_buffer", Steps::stay,
      "nesterov=False maximize=False foreach=None differentiable=False fused=None"},
+    {"LBFGS", "max_iter max_eval tolerance_grad tolerance_change history_size line_search_fn", "", false,
+     "func_evals n_iter d t old_dirs old_stps ro al H_diag prev_flat_grad prev_loss", Steps::stay, ""},
     {"apex FusedAdagrad", "eps weight_decay", "betas", true, "step sum", Steps::missing,
      "lr_decay=0 initial_accumulator_value=0 foreach=None maximize=False differentiable=False fused=None"},
 });

@@ -20,12 +20,42 @@ enum class Layout : std::uint8_t {
   clean,  // the layout that code written for PyTorch 2.x expects
 };
 
-// When a rule is applied: in both layouts, in the clean one only, or where it was asked for.
-enum class When : std::uint8_t { needed_to_load, layout, asked };
+// When a rule is applied: in both layouts; in the clean one only; where an option of its own asks for it
+// (--select, --rename …); where `--fix` names it.
+enum class When : std::uint8_t { needed_to_load, layout, asked, fix };
+
+std::string_view when_name(When when);  // "always", "layout clean", "its option", "--fix"
+
+// What becomes of the state of apex's loss scalers.
+enum class Amp : std::uint8_t {
+  scaler,  // the state of a torch.amp.GradScaler
+  keep,    // stays as it is
+  drop,    // is left out
+};
+
+// What becomes of a loss scale that never changed, which GradScaler has no notion of.
+enum class StaticScale : std::uint8_t {
+  none,    // None: the new code starts a scaler of its own, or works without
+  frozen,  // a state whose growth and backoff are 1.0: the scale stays what it was
+};
+
+// What becomes of the fp32 masters that FP16_Optimizer and amp.master_params kept.
+enum class Masters : std::uint8_t {
+  keep,   // they stay, as `fp32_masters` where they lay inside an optimizer
+  model,  // they replace the half or rounded parameters of the model
+  drop,   // are left out
+};
 
 struct Rename {
   std::string pattern;      // ECMAScript regular expression, searched in every key of every state_dict
   std::string replacement;  // of every match; $1 … refer to groups
+};
+
+// A layout rule that was asked for, and the modules that it may touch: a glob over their paths inside a
+// state_dict; empty: all.
+struct Fix {
+  std::string rule;
+  std::string modules;
 };
 
 struct RuleOptions {
@@ -36,7 +66,11 @@ struct RuleOptions {
   std::vector<std::string>
       includes;  // globs over dotted paths; when any is given, only tensors that match one stay
   std::vector<std::string> excludes;
-  std::vector<std::string_view> without;  // identifiers of rules that are left out, whatever the layout
+  std::vector<std::string> without;  // identifiers of rules that are left out, whatever the layout
+  std::vector<Fix> fixes;
+  Amp amp = Amp::scaler;
+  StaticScale static_scale = StaticScale::none;
+  Masters masters = Masters::keep;
 };
 
 struct Rule {
@@ -48,6 +82,7 @@ struct Rule {
 
 // The table, in the order of application.
 std::span<const Rule> rules();
+const Rule* find_rule(std::string_view id);  // nullptr when there is none
 
 // Applies every rule that the options call for: first what was asked, then, after logging what the reader
 // already turned into plain data (notes.h), the others.  Paths in the log are those of the selected subtree.

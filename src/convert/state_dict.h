@@ -7,6 +7,8 @@
 // sense.
 #pragma once
 
+#include <string_view>
+
 #include "src/core/value.h"
 
 namespace ferry::convert {
@@ -15,5 +17,8 @@ bool is_state_dict(const ValueGraph& graph, NodeId dict);
 
 // The dict of module versions that torch attaches to a state_dict, or kNoNode.
 NodeId metadata_of(const ValueGraph& graph, NodeId state_dict);
+
+// Takes a prefix such as "module." off the paths of modules; the wrappers' own entries go.
+void strip_metadata(ValueGraph& graph, NodeId metadata, std::string_view prefix);
 
 }  // namespace ferry::convert

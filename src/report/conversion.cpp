@@ -58,7 +58,7 @@ std::vector<ChangeGroup> group_changes(const ChangeLog& log) {
   std::map<std::pair<Code, std::string_view>, std::size_t> index;
   for (const Change& change : log.changes()) {
     const auto [at, is_new] = index.try_emplace({change.code, change.what}, groups.size());
-    if (is_new) groups.push_back({change.code, change.what, {}});
+    if (is_new) groups.push_back({change.code, change.what, {}, &change.details});
     groups[at->second].paths.push_back(change.path);
   }
   return groups;
@@ -75,6 +75,12 @@ void write_changes(JsonWriter& json, std::string_view name, const ChangeLog& log
     json.field("code", code_name(change.code));
     json.field("path", change.path);
     json.field("what", change.what);
+    if (!change.details.empty()) {
+      json.key("details");
+      json.begin_array();
+      for (const std::string& detail : change.details) json.value(detail);
+      json.end_array();
+    }
     json.end_object();
   }
   json.end_array();

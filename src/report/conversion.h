@@ -76,7 +76,8 @@ inline bool is_remark(Code code) { return static_cast<unsigned>(code) >= 600; }
 struct ChangeGroup {
   Code code;
   std::string what;
-  std::vector<std::string_view> paths;  // into the log
+  std::vector<std::string_view> paths;      // into the log
+  const std::vector<std::string>* details;  // of the first of them
 };
 std::vector<ChangeGroup> group_changes(const ChangeLog& log);  // in the order of their first change
 

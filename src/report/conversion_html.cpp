@@ -50,13 +50,20 @@ std::string summary_rows(const ConversionReport& report) {
   return text + "</table>\n<p>" + iec_size(sum.bytes_before) + " → " + iec_size(sum.bytes_after) + "</p>\n";
 }
 
+std::string detail_list(const std::vector<std::string>& details) {
+  if (details.empty()) return "";
+  std::string text = "<details><summary>all " + grouped(details.size()) + "</summary>";
+  for (const std::string& detail : details) text += html_escaped(detail) + "<br>";
+  return text + "</details>";
+}
+
 std::string change_table(const FileReport& file) {
   const std::vector<ChangeGroup> groups = group_changes(file.changes);
   if (groups.empty()) return "<p>No changes.</p>\n";
   std::string text = "<table>\n<tr><th>Code</th><th>Change</th><th>Where</th></tr>\n";
   for (const ChangeGroup& group : groups) {
     text += "<tr><td title=\"" + html_escaped(info(group.code).meaning) + "\">" + code_name(group.code) +
-            "</td><td>" + html_escaped(group.what) + "</td><td>";
+            "</td><td>" + html_escaped(group.what) + detail_list(*group.details) + "</td><td>";
     for (std::size_t i = 0; i < group.paths.size(); ++i)
       text += (i == 0 ? "" : ", ") + code_tag(group.paths[i].empty() ? "(the checkpoint)" : group.paths[i]);
     text += "</td></tr>\n";

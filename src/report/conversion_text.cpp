@@ -65,7 +65,10 @@ std::string change_line(const ChangeGroup& group, const TextStyle& style) {
   std::string text = is_remark(group.code) ? "  remark: " : "  ";
   if (group.paths.size() > 1 || !group.paths.front().empty()) text += listed(group.paths, style.all) + ": ";
   text += escape_for_terminal(group.what);
-  return text + " " + code_tag(group.code, style) + "\n";
+  text += " " + code_tag(group.code, style) + "\n";
+  if (style.all)
+    for (const std::string& detail : *group.details) text += "    " + escape_for_terminal(detail) + "\n";
+  return text;
 }
 
 std::string change_lines(const FileReport& file, const TextStyle& style) {

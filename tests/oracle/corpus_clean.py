@@ -117,6 +117,9 @@ def optimizer(node):
         key = index.get(plain_key(key), plain_key(key))
         if "$dict" in value:
             pairs = [[k, v if counts_in_ints else counter(text_of(k), v)] for k, v in value["$dict"]]
+            history = items_of(value)
+            if "old_dirs" in history and "ro" in history:       # LBFGS until 1.1 filled it with None
+                pairs = [[k, {"$list": v["$list"][:len(history["old_dirs"]["$list"])]} if text_of(k) == "ro" else v] for k, v in pairs]
             if group_step.get(key) is not None and "step" not in items_of(value):
                 pairs.append(["step", {"$step": group_step[key]}])
             value = dict(value, **{"$dict": pairs, "more": True})
@@ -129,6 +132,27 @@ def counter(name, node):
     if name == "step" and number(node) is not None:
         return {"$step": number(node)}
     return {"$number": number(node)} if name in ("eta", "mu", "mu_product") and number(node) is not None else node
+
+
+# -- schedulers
+
+def scheduler(node):
+    """CyclicLR and OneCycleLR without their bound methods, with what their classes in 2.x want instead."""
+    fields = items_of(node)
+    if {"step_ratio", "scale_mode"} <= set(fields) and "_scale_fn_custom" not in fields:
+        gone, new = {"scale_fn"}, [["_scale_fn_custom", None]]
+    elif "anneal_func" in fields and "total_steps" in fields:
+        gone, new = {"anneal_func"}, [["_anneal_func_type", fields["anneal_func"]["bound_method"].rsplit("_", 1)[-1]]]
+        if "step_size_up" in fields:
+            names = (("initial_lr", "max_lr", "max_momentum", "base_momentum"), ("max_lr", "min_lr", "base_momentum", "max_momentum"))
+            ends = (fields["step_size_up"], fields["total_steps"] - 1)
+            keys = ("start_lr", "end_lr", "start_momentum", "end_momentum")
+            gone |= {"step_size_up", "step_size_down"}
+            new.append(["_schedule_phases", {"$list": [{"$dict": [["end_step", end]] + [list(p) for p in zip(keys, four)]}
+                                                       for end, four in zip(ends, names)]}])
+    else:
+        return None
+    return dict(node, **{"$dict": [[k, v] for k, v in node["$dict"] if text_of(k) not in gone] + new})
 
 
 # -- the whole tree
@@ -145,6 +169,8 @@ def rewritten(node, case_name):
     prefix = common_prefix(node)
     if prefix:
         return stripped(node, prefix)
+    if scheduler(node):
+        return scheduler(node)
     pairs = []
     for key, value in node["$dict"]:
         if text_of(key) == "amp" and is_amp(value):

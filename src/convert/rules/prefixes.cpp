@@ -6,7 +6,6 @@
 // words mean a child of the user's model and stay.
 #include <array>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "src/convert/rules/apply.h"
@@ -54,39 +53,6 @@ void strip_keys(ValueGraph& graph, NodeId dict, std::size_t length) {
   for (std::size_t i = 0; i < pairs.size(); i += 2)
     pairs[i] = graph.make_text(graph.text(pairs[i]).substr(length), graph.at(pairs[i]));
   graph.set_items(dict, pairs);
-}
-
-// The path of a module once the wrappers around it are gone; the wrappers' own paths become ''.
-std::string stripped_module(std::string_view module, std::string_view prefix) {
-  if (module.starts_with(prefix)) return std::string(module.substr(prefix.size()));
-  return prefix.starts_with(std::string(module) + ".") ? std::string() : std::string(module);
-}
-
-// Of several entries that get one path, the one that was deepest wins: the model's own version, not the
-// wrapper's.
-void strip_metadata(ValueGraph& graph, NodeId metadata, std::string_view prefix) {
-  std::unordered_map<std::string, std::size_t> places;  // of values in pairs
-  std::vector<std::size_t> depths;
-  std::vector<NodeId> pairs;
-  for (std::size_t i = 0; i < graph.entry_count(metadata); ++i) {
-    const auto [key, value] = graph.entry(metadata, i);
-    if (!graph.is_text(key)) {  // nothing that torch writes
-      pairs.insert(pairs.end(), {key, value});
-      depths.push_back(0);
-      continue;
-    }
-    const std::size_t depth = graph.text(key).size();
-    const std::string module = stripped_module(graph.text(key), prefix);
-    const auto [place, fresh] = places.try_emplace(module, depths.size());
-    if (fresh) {
-      pairs.insert(pairs.end(), {graph.make_text(module, graph.at(key)), value});
-      depths.push_back(depth);
-    } else if (depth > depths[place->second]) {
-      pairs[2 * place->second + 1] = value;
-      depths[place->second] = depth;
-    }
-  }
-  graph.set_items(metadata, pairs);
 }
 
 }  // namespace
