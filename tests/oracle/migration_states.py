@@ -18,7 +18,7 @@ import warnings
 import ferry_oracle as oracle
 from ferry_oracle import items_of, plain_key, text_of
 
-PATTERNS = ("apex*", "opt_*", "sched_*", "scaler_*", "rng_states*", "norm_*", "seed_ffb6d*")
+PATTERNS = ("apex*", "opt_*", "sched_*", "scaler_*", "rng_states*", "norm_*state*", "swa_averaged_model", "seed_ffb6d*")
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "adagrad": "Adagrad", "adadelta": "Adadelta",
               "adamax": "Adamax", "asgd": "ASGD", "rprop": "Rprop", "nadam": "NAdam", "radam": "RAdam", "lbfgs": "LBFGS",
               "sparseadam": "SparseAdam"}
@@ -193,6 +193,8 @@ def scaler_checks(state, apex):
     scale, tracker = torch.tensor(scaler.get_scale()), torch.tensor(scaler._init_growth_tracker, dtype=torch.int32)
     r = random.Random(3)
     for step in range(6000):
+        if apex.scale > 1e30:                   # a window of a few steps: GradScaler stops at infinity
+            break
         overflow = step % 2500 == 2400 or (step < 400 and r.random() < 0.02) and apex.scale > 64
         torch._amp_update_scale_(scale, tracker, torch.tensor(float(overflow)), state["growth_factor"], state["backoff_factor"],
                                  state["growth_interval"])
@@ -313,10 +315,11 @@ def check_scheduler(case, run, result):
     cls, got = rates(case, run.checkpoint, states[0][1])
     result["class"] = "lr_scheduler." + cls
     recorded = resumes().get((case.group.split("/")[-1], case.name)) or resumes().get(("2.13.0", case.name))
+    recorded = None if "lambda" in case.name else recorded      # of functions that are not in the file
     result["result"] = "loads, lr %.6g" % got[0]
     if recorded is not None:
         result["result"] += " as recorded"
-        if "%.6g" % got[0] != "%.6g" % recorded and case.name != "sched_lambda_closure":
+        if "%.6g" % got[0] != "%.6g" % recorded:
             result["failures"].append("the next learning rate is %.6g, recorded is %.6g" % (got[0], recorded))
     original = original_of(case)
     if original is not None:
@@ -539,32 +542,54 @@ def check_norm(case, run, result):
     """weight_norm and spectral_norm in the parametrizations of 2.x, by --fix: strict, with the output of the old hooks; and back."""
     import torch
     from torch.nn.utils import parametrizations, spectral_norm, weight_norm
-    if case.name == "norm_state_dict":
-        def build(weight, spectral):
-            return torch.nn.Sequential(weight(torch.nn.Linear(3, 2)), spectral(torch.nn.Conv2d(2, 2, 1))).eval()
+    def build(weight, spectral):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            old, new = build(weight_norm, spectral_norm), build(parametrizations.weight_norm, parametrizations.spectral_norm)
-        old.load_state_dict(run.checkpoint)
-        with tempfile.TemporaryDirectory() as folder:
-            fixed = Run(case, folder, "--fix", "weight_norm", "--fix", "spectral_norm")
-            new.load_state_dict(fixed.checkpoint, strict=True)
-            if set(new.state_dict()) != set(fixed.checkpoint):
-                result["failures"].append("names are %s" % list(fixed.checkpoint))
-            back = pathlib.Path(folder, "back.pth")
-            status, message = oracle.convert(fixed.path, back, "--fix", "weight_norm_hooks", "--fix", "spectral_norm_hooks")
-            again = oracle.load_safely(back)
-            if list(again) != list(run.checkpoint) or any(oracle.bits(again[k]) != oracle.bits(v) for k, v in run.checkpoint.items()):
-                result["failures"].append("there and back is not the same")
-        x, y = torch.randn(5, 3), torch.randn(1, 2, 4, 4)
-        if not torch.equal(old[0](x), new[0](x)) or not torch.allclose(old[1](y), new[1](y), rtol=1e-6, atol=1e-7):
+            if case.name == "norm_parametrized_state":
+                made = torch.nn.Sequential(spectral(torch.nn.Linear(3, 2)))
+                made.add_module("wn", weight(torch.nn.Linear(3, 2)))
+                return made.eval()
+            return torch.nn.Sequential(weight(torch.nn.Linear(3, 2)), spectral(torch.nn.Conv2d(2, 2, 1)), weight(torch.nn.Conv1d(2, 3, 2), dim=None)).eval()
+    old, new = build(weight_norm, spectral_norm), build(parametrizations.weight_norm, parametrizations.spectral_norm)
+    here, there, rules = old, new, ["weight_norm", "spectral_norm"]
+    if case.name == "norm_parametrized_state":
+        here, there, rules = new, old, ["weight_norm_hooks", "spectral_norm_hooks"]
+    back_rules = [r[:-6] if r.endswith("_hooks") else r + "_hooks" for r in rules]
+    here.load_state_dict(run.checkpoint, strict=True)
+    with tempfile.TemporaryDirectory() as folder:
+        fixed = Run(case, folder, *[a for r in rules for a in ("--fix", r)])
+        there.load_state_dict(fixed.checkpoint, strict=True)
+        if set(there.state_dict()) != set(fixed.checkpoint):
+            result["failures"].append("names are %s" % list(fixed.checkpoint))
+        back = pathlib.Path(folder, "back.pth")
+        oracle.convert(fixed.path, back, *[a for r in back_rules for a in ("--fix", r)])
+        again = oracle.load_safely(back)
+        if list(again) != list(run.checkpoint) or any(oracle.bits(again[k]) != oracle.bits(v) for k, v in run.checkpoint.items()):
+            result["failures"].append("there and back is not the same")
+    torch.manual_seed(2)
+    for x, module, other in zip((torch.randn(5, 3), torch.randn(1, 2, 4, 4) if len(old) == 3 else torch.randn(5, 3), torch.randn(1, 2, 5)), old, new):
+        if not torch.allclose(module(x), other(x), rtol=1e-6, atol=1e-7):
             result["failures"].append("other outputs")
-        result["class"], result["result"] = "nn.utils.parametrizations", "strict load, same outputs; and back"
-    else:
-        result["class"], result["result"] = "state_dict", "loads"
+    result["class"], result["result"] = "nn.utils.parametrizations", "strict, same outputs; and back"
+
+
+def check_averaged(case, run, result):
+    """AveragedModel: taken as it is by the class of 2.x, and by --fix as the weights of the plain model."""
+    states = [s for _, s in walk(run.checkpoint, lambda v: isinstance(v, dict) and "n_averaged" in v)]
+    with tempfile.TemporaryDirectory() as folder:
+        fixed = Run(case, folder, "--fix", "averaged_model")
+        if not states or not fixed.says("TF526"):
+            result["failures"].append("no averaged model was found")
+            return
+        names = [k[len("module."):] for k in states[0] if k != "n_averaged"]
+        plain = [s for _, s in walk(fixed.checkpoint, lambda v: isinstance(v, dict) and list(v) == names)]
+        if not plain or any(oracle.bits(plain[0][k]) != oracle.bits(states[0]["module." + k]) for k in names):
+            result["failures"].append("the plain model has other names or values")
+    result["class"], result["result"] = "swa_utils.AveragedModel", "as it is; plain by --fix averaged_model"
 
 
 KINDS = (("opt_*", check_optimizer), ("sched_*", check_scheduler), ("scaler_*", check_scaler), ("rng_states*", check_rng), ("norm_*", check_norm),
+         ("swa_averaged_model", check_averaged),
          ("*", check_apex))
 
 
