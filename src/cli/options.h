@@ -22,9 +22,9 @@ struct PrintText {
   std::string text;
 };
 
-using Command = std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions,
-                             HashOptions, RecorderOptions, ReplayOptions, DoctorOptions, ExplainOptions,
-                             ListRulesOptions>;
+using Command =
+    std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions, HashOptions,
+                 RecorderOptions, ReplayOptions, DoctorOptions, ExplainOptions, ListRulesOptions>;
 
 // Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
 Command parse_command_line(int argc, char** argv);

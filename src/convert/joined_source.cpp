@@ -75,6 +75,20 @@ class JoinedSource final : public ByteSource {
 
 }  // namespace
 
+std::optional<Piece> piece_of(const Checkpoint& checkpoint, const Tensor& tensor) {
+  if (tensor.storage == kNoStorage || tensor.conjugated || tensor.negated ||
+      !is_contiguous(checkpoint, tensor))
+    return std::nullopt;
+  const Storage& storage = checkpoint.storages[tensor.storage];
+  const StorageBytes& bytes = storage.bytes;
+  if (bytes.compression != Compression::stored || bytes.big_endian || !storage.parts.empty())
+    return std::nullopt;
+  const std::uint64_t size = info(tensor.dtype).itemsize;
+  const ByteRange range{bytes.offset + static_cast<std::uint64_t>(tensor.offset) * size,
+                        static_cast<std::uint64_t>(numel(checkpoint, tensor)) * size};
+  return Piece{bytes.source, range, {bytes.offset, bytes.size}, bytes.crc};
+}
+
 SourcePtr join_pieces(std::string name, std::vector<Piece> pieces) {
   return std::make_shared<JoinedSource>(std::move(name), std::move(pieces));
 }

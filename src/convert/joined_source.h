@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/core/bytes.h"
+#include "src/core/checkpoint.h"
 
 namespace ferry::convert {
 
@@ -17,6 +18,9 @@ struct Piece {
   ByteRange record;  // in which it lies
   std::optional<std::uint32_t> crc;
 };
+
+// The bytes of a tensor as they lie in the file; nullopt when they do not lie in one run, as stored.
+std::optional<Piece> piece_of(const Checkpoint& checkpoint, const Tensor& tensor);
 
 // Reading a piece for the first time checks its record: Code::checksum_mismatch.
 SourcePtr join_pieces(std::string name, std::vector<Piece> pieces);

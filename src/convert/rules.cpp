@@ -10,7 +10,8 @@ namespace {
 
 // What was asked for comes first, so that the other rules see, and report, only what will be written; but
 // names are changed when prefixes are gone, for they are the names that people write their patterns for.
-// Parameters are numbered before steps move from groups into states, which are found by those numbers;
+// Parameters are numbered before steps move from groups into states, which are found by those numbers; what
+// tells the optimizers of apex is there until their groups are completed;
 // compaction comes last, when no tensor is added or dropped any more.
 constexpr auto kRules = std::to_array<Rule>({
     {"select", "only a part of the checkpoint is wanted", When::asked, select_subtree},
@@ -38,6 +39,8 @@ constexpr auto kRules = std::to_array<Rule>({
      split_projections},
     {"flat_weights", "the weights of a recurrent net are views on one flat storage after a run on cuDNN",
      When::fix, separate_flat_weights},
+    {"rng_states", "generators of 2.x refuse the states of 1.x that have another size", When::fix,
+     convert_rng_states},
     {"amp", "apex.amp is gone, torch.amp.GradScaler took its place", When::layout, convert_amp},
     {"fp16_optimizer", "apex's FP16_Optimizer is gone; what it wrapped is an optimizer of torch",
      When::layout, unwrap_fp16_optimizers},
@@ -52,13 +55,14 @@ constexpr auto kRules = std::to_array<Rule>({
     {"lambda_lr", "functions are not in a checkpoint", When::layout, convert_lambda_lr},
     {"optimizer_ids", "PyTorch 1.6 and later number parameters by their position", When::layout,
      number_parameters},
+    {"apex_traces", "apex is not there to load what names it", When::layout, remark_apex_traces},
     {"optimizer_steps", "PyTorch 2.x keeps step counts as tensors", When::layout, convert_steps},
     {"optimizer_groups", "PyTorch 2.x has options that older groups lack", When::layout, complete_groups},
     {"optimizer_history", "LBFGS of 1.2 and later appends to a list that was filled with None before",
      When::layout, shorten_lbfgs_history},
     {"optimizer_names", "2.x matches states to parameters by their number only", When::layout,
      name_parameters},
-    {"apex_traces", "apex is not there to load what names it", When::layout, remark_apex_traces},
+    {"old_rng_states", "a state that stays as it is stops set_rng_state", When::layout, remark_rng_states},
     {"devices", "a tag of a device that is not there stops torch.load", When::needed_to_load, devices_to_cpu},
     {"compact", "torch.save wrote whole storages for small views", When::layout, compact_storages},
     {"newer", "the first releases of 2.x know fewer kinds of values", When::needed_to_load,

@@ -173,6 +173,11 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
     {layout_fixed, remark, "layout changed, as asked",
      "A rule that --fix names changed the names or the form of tensors; their values are the same.",
      "torchferry convert --list-rules says why each rule exists"},
+    {rng_state, remark, "state of a generator",
+     "The state of a random number generator of PyTorch 1.x has another size in 2.x; it goes on with the "
+     "same "
+     "numbers.",
+     ""},
     {no_checksums, remark, "no checksums",
      "The format of the source carries no checksums: a flipped bit in a weight cannot be seen.", ""},
     {static_loss_scale, remark, "static loss scale",
@@ -233,6 +238,9 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
      "A rule that --fix names met something that it would have had to guess about.",
      "--fix RULE:GLOB names the modules that are meant"},
     {apex_trace, remark, "apex was here", "The checkpoint names classes or settings of apex.", ""},
+    {old_rng_state, remark, "generator's state of an old size",
+     "torch.set_rng_state of 2.x refuses the state of a random number generator for its size.",
+     "--fix rng_states gives it the new one; it goes on with the same numbers"},
     {package_conflict, remark, "package out of range",
      "An installed package does not go with the PyTorch beside it; doctor ends with 1.",
      "the install line of the report brings one that does"},

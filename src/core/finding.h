@@ -92,6 +92,7 @@ enum class Code : std::uint16_t {
   scheduler_state = 524,
   optimizer_history = 525,
   layout_fixed = 526,
+  rng_state = 527,
   // TF6xx: remarks
   no_checksums = 601,
   static_loss_scale = 602,
@@ -115,6 +116,7 @@ enum class Code : std::uint16_t {
   function_lost = 625,
   fix_not_applied = 626,
   apex_trace = 627,
+  old_rng_state = 628,
   // TF65x: what doctor remarks
   package_conflict = 650,
   requirement_conflict = 651,

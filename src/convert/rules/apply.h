@@ -57,6 +57,10 @@ void split_projections(Checkpoint& checkpoint, const RuleOptions& options, Chang
 // Weights of recurrent nets get storages of their own.
 void separate_flat_weights(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
+// States of random number generators get the size that 2.x takes; whoever asks for it takes every such tensor
+// for one.
+void convert_rng_states(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
+
 // --- Loss scalers and what apex left
 
 // `amp` (apex) becomes `scaler` (torch.amp.GradScaler), or None where the scale was static.
@@ -100,6 +104,9 @@ void shorten_lbfgs_history(Checkpoint& checkpoint, const RuleOptions& options, C
 void name_parameters(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 // --- Files
+
+// Changes nothing: says which states of generators 2.x refuses for their size.
+void remark_rng_states(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 // Tags every storage cpu: the bytes are the same, and a machine without that device can load them.
 void devices_to_cpu(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);

@@ -36,21 +36,6 @@ bool has_any(const NamedTensors& tensors, const Three& names) {
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return tensors.has(name); });
 }
 
-// The bytes of a tensor as they lie in the file; nullopt when they do not lie in one run, as stored.
-std::optional<Piece> piece_of(const Checkpoint& checkpoint, const Tensor& tensor) {
-  if (tensor.storage == kNoStorage || tensor.conjugated || tensor.negated ||
-      !is_contiguous(checkpoint, tensor))
-    return std::nullopt;
-  const Storage& storage = checkpoint.storages[tensor.storage];
-  const StorageBytes& bytes = storage.bytes;
-  if (bytes.compression != Compression::stored || bytes.big_endian || !storage.parts.empty())
-    return std::nullopt;
-  const std::uint64_t size = info(tensor.dtype).itemsize;
-  const ByteRange range{bytes.offset + static_cast<std::uint64_t>(tensor.offset) * size,
-                        static_cast<std::uint64_t>(numel(checkpoint, tensor)) * size};
-  return Piece{bytes.source, range, {bytes.offset, bytes.size}, bytes.crc};
-}
-
 // One tensor of three, one behind the other along the first dimension; nullopt when they do not allow it.
 std::optional<NodeId> joined(Checkpoint& checkpoint, const NamedTensors& tensors, const Three& names) {
   std::vector<Piece> pieces;
