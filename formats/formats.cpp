@@ -9,6 +9,7 @@
 #include "formats/pt2/reader.h"
 #include "formats/safetensors/index.h"
 #include "formats/safetensors/reader.h"
+#include "formats/stated.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
 #include "formats/zip/end_record.h"
@@ -159,7 +160,11 @@ Checkpoint open_checkpoint(SourcePtr source, const Limits& limits) {
     std::string reasons;
     for (const Format& format : kFormats) {
       const Likeness probe = format.probe(*source);
-      if (probe.matches) return format.open(source, limits);
+      if (probe.matches) {
+        Checkpoint checkpoint = format.open(source, limits);
+        restore_state(checkpoint);
+        return checkpoint;
+      }
       reasons += (reasons.empty() ? "" : "; ") + std::string(format.name) + ": " + probe.reason;
     }
     throw Error(Code::unknown_format, "no known format (" + reasons + ")");

@@ -6,9 +6,9 @@
 #include <map>
 #include <optional>
 
+#include "formats/copy/storage_stream.h"
 #include "formats/formats.h"
 #include "formats/hdf5/process.h"
-#include "formats/torch/storage_stream.h"
 #include "formats/torch/write.h"
 #include "src/core/error.h"
 #include "src/core/limits.h"
@@ -91,7 +91,7 @@ TEST_P(Conformance, ReadsWhatWasWritten) {
     const Tensor& tensor = checkpoint.tensors[graph.index(node)];
     const Storage& storage = checkpoint.storages[tensor.storage];
     std::vector<std::byte> bytes(storage.bytes.size);
-    torch::StorageStream(storage).read(bytes);
+    copy::StorageStream(storage).read(bytes);
     const std::size_t size =
         static_cast<std::size_t>(numel(checkpoint, tensor)) * info(tensor.dtype).itemsize;
     const auto begin = static_cast<std::size_t>(tensor.offset) * info(tensor.dtype).itemsize;
@@ -125,8 +125,8 @@ TEST_P(Conformance, StoragesLieInsideTheirSource) {
 
 TEST_P(Conformance, CanBeWrittenAsAZipOfTorch) {
   const Checkpoint checkpoint = open_checkpoint(file(), Limits{});
-  const torch::ZipPlan plan = torch::plan_zip(checkpoint, {});
-  EXPECT_GT(plan.size, plan.tensor_bytes);
+  const torch::ZipFile written(checkpoint, {});
+  EXPECT_GT(written.plan().size, written.tensor_bytes());
 }
 
 TEST_P(Conformance, EveryPrefixIsRejected) {

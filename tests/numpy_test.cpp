@@ -7,8 +7,8 @@
 #include <optional>
 #include <thread>
 
+#include "formats/copy/storage_stream.h"
 #include "formats/numpy/readers.h"
-#include "formats/torch/storage_stream.h"
 #include "formats/zip/archive.h"
 #include "formats/zip/crc32.h"
 #include "formats/zip/inflated_source.h"
@@ -103,7 +103,7 @@ std::optional<Code> complaint_about(const std::string& array) {
 std::string elements(const Checkpoint& checkpoint, std::size_t tensor) {
   const Storage& storage = checkpoint.storages.at(checkpoint.tensors.at(tensor).storage);
   std::vector<std::byte> bytes(storage.bytes.size);
-  torch::StorageStream(storage).read(bytes);
+  copy::StorageStream(storage).read(bytes);
   return std::string(as_text(Bytes(bytes)));
 }
 

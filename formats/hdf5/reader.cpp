@@ -18,9 +18,9 @@ constexpr std::size_t kValueMax = 80;  // characters shown of each
 // What libraries write beside every dataset for their own bookkeeping: dimension scales (H5DSpublic.h),
 // netCDF-4, PyTables; and our own mark of a dtype.
 bool is_boilerplate(std::string_view name) {
-  static constexpr std::array<std::string_view, 10> kNames = {
-      "dtype", "CLASS",   "NAME",   "DIMENSION_LIST", "REFERENCE_LIST",
-      "TITLE", "VERSION", "FLAVOR", "_Netcdf4Dimid",  "_NCProperties"};
+  static constexpr std::array<std::string_view, 11> kNames = {
+      "dtype",   "CLASS",  "NAME",          "DIMENSION_LIST", "REFERENCE_LIST", "TITLE",
+      "VERSION", "FLAVOR", "_Netcdf4Dimid", "_NCProperties",  "torchferry"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "formats/json/json.h"
 #include "formats/safetensors/merge.h"
@@ -122,11 +123,18 @@ std::vector<NodeId> match(const Index& index, const std::vector<Found>& found, V
     items[2 * want.item] = graph.make_text(want.name);
     items[2 * want.item + 1] = found[place->item].node;
   }
-  for (const Place& place : have)
-    if (!std::binary_search(wanted.begin(), wanted.end(), place))
+  // Further names of tied tensors stand in the shards only.
+  std::set<NodeId> named;
+  for (std::size_t i = 1; i < items.size(); i += 2) named.insert(items[i]);
+  for (const Place& place : have) {
+    if (std::binary_search(wanted.begin(), wanted.end(), place)) continue;
+    if (!named.contains(found[place.item].node))
       throw Error(Code::bad_safetensors,
                   "the index does not name tensor " + quote(place.name) + " of the shard")
           .in("in shard " + quote(index.shards[place.shard]));
+    items.push_back(graph.make_text(place.name));
+    items.push_back(found[place.item].node);
+  }
   return items;
 }
 

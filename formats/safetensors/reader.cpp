@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "formats/safetensors/header.h"
 #include "src/core/text.h"
@@ -14,10 +15,47 @@ constexpr std::size_t kMetadataValueMax = 80;  // characters shown of each
 
 // What save_file of the Python package writes by itself says nothing about the tensors.
 bool is_boilerplate(const std::pair<std::string, std::string>& item) {
+  if (item.first == "torchferry") return true;  // where a conversion came from
   static constexpr std::array<std::string_view, 7> kFrameworks = {"pt",  "np",  "tf",    "flax",
                                                                   "mlx", "jax", "paddle"};
   return item.first == "format" &&
          std::find(kFrameworks.begin(), kFrameworks.end(), item.second) != kFrameworks.end();
+}
+
+// A further name of a tensor that was tied, with the name under which it stands: so save_model of the Python
+// package and huggingface_hub write it.
+class Aliases {
+ public:
+  explicit Aliases(const Checkpoint& checkpoint) : graph_(checkpoint.values) {
+    const NodeId root = graph_.root();
+    for (std::size_t i = 0; i < graph_.entry_count(root); ++i) {
+      const auto [key, value] = graph_.entry(root, i);
+      tensors_.emplace(graph_.text(key), value);
+    }
+  }
+  // The tensor, or kNoNode when the item says something else.
+  NodeId tensor(const std::pair<std::string, std::string>& item) const {
+    const auto kept = tensors_.find(item.second);
+    return kept == tensors_.end() || tensors_.contains(item.first) || item.first == "format" ? kNoNode
+                                                                                             : kept->second;
+  }
+
+ private:
+  const ValueGraph& graph_;
+  std::map<std::string, NodeId, std::less<>> tensors_;
+};
+
+void add_aliases(Checkpoint& checkpoint, Header& header) {
+  // Most files have nothing else, and then no map of all names is needed.
+  if (std::all_of(header.metadata.begin(), header.metadata.end(), is_boilerplate)) return;
+  const Aliases aliases(checkpoint);
+  std::vector<NodeId> items;
+  std::erase_if(header.metadata, [&](const auto& item) {
+    const NodeId tensor = aliases.tensor(item);
+    if (tensor != kNoNode) items.insert(items.end(), {checkpoint.values.make_text(item.first), tensor});
+    return tensor != kNoNode;
+  });
+  checkpoint.values.append(checkpoint.values.root(), items);
 }
 
 void note_metadata(Checkpoint& checkpoint, const Header& header) {
@@ -101,6 +139,7 @@ Checkpoint open_safetensors(SourcePtr source, const Limits&) {
   const NodeId root = checkpoint.values.make_dict(DictFlavor::plain);
   checkpoint.values.set_items(root, items);
   checkpoint.values.set_root(root);
+  add_aliases(checkpoint, header);
   note_metadata(checkpoint, header);
   checkpoint.note(root, Code::no_checksums,
                   "a safetensors file carries no checksums: a flipped bit in a weight cannot be seen");

@@ -15,6 +15,8 @@ namespace {
 using pickle::Emitter;
 using pickle::Op;
 
+// Python 3 reads the name of Python 2 as its own in programs of protocol 2 (pickle's fix_imports).
+constexpr std::string_view kBuiltins = "builtins", kBuiltins2 = "__builtin__";
 constexpr std::size_t kBatch = 1000;  // items between a MARK and its end, as Python's own pickler has it
 
 // How often each value is referred to, so that only shared ones go to the memo.
@@ -41,8 +43,9 @@ class References {
 
 class Encoder {
  public:
-  explicit Encoder(const Checkpoint& checkpoint)
-      : checkpoint_(checkpoint),
+  Encoder(const Checkpoint& checkpoint, Dialect dialect)
+      : dialect_(dialect),
+        checkpoint_(checkpoint),
         graph_(checkpoint.values),
         references_(graph_),
         memo_(graph_.node_count(), kNoNode),
@@ -89,6 +92,8 @@ class Encoder {
     if (texts_.size() < kKnownMost) texts_.emplace_back(value, out_.put());
   }
 
+  void builtin(std::string_view name) { global(dialect_ == Dialect::legacy ? kBuiltins2 : kBuiltins, name); }
+
   void empty_ordered_dict() {
     global("collections", "OrderedDict");
     out_.op(Op::empty_tuple);
@@ -116,7 +121,7 @@ class Encoder {
   }
 
   void complex_number(NodeId id) {
-    global("builtins", "complex");
+    builtin("complex");
     const auto [re, im] = graph_.complex(id);
     out_.real(re);
     out_.real(im);
@@ -159,6 +164,7 @@ class Encoder {
     out_.text(std::to_string(storage_keys_[storage]));
     fixed_text(checkpoint_.devices[row.device]);
     out_.integer(static_cast<std::int64_t>(row.kept_size() / (row.untyped ? 1u : info(row.dtype).itemsize)));
+    if (dialect_ == Dialect::legacy) out_.op(Op::none);  // it is no view of another storage
     out_.op(Op::tuple);
     out_.op(Op::persistent);
   }
@@ -244,7 +250,7 @@ class Encoder {
         octets("_codecs", "encode", graph_.text(id), "latin1");
         return remember(id);
       case Kind::byte_array:
-        octets("builtins", "bytearray", graph_.text(id), "latin-1");
+        octets(dialect_ == Dialect::legacy ? kBuiltins2 : kBuiltins, "bytearray", graph_.text(id), "latin-1");
         return remember(id);
       case Kind::device:
         device(graph_.text(id));
@@ -295,7 +301,7 @@ class Encoder {
         out_.op(Op::empty_list);
         break;
       case Kind::set:
-        global("builtins", "set");
+        builtin("set");
         out_.op(Op::empty_list);
         break;
       default:
@@ -378,6 +384,7 @@ class Encoder {
     }
   }
 
+  const Dialect dialect_;
   const Checkpoint& checkpoint_;
   const ValueGraph& graph_;
   References references_;
@@ -392,6 +399,8 @@ class Encoder {
 
 }  // namespace
 
-EncodedProgram encode(const Checkpoint& checkpoint) { return Encoder(checkpoint).run(); }
+EncodedProgram encode(const Checkpoint& checkpoint, Dialect dialect) {
+  return Encoder(checkpoint, dialect).run();
+}
 
 }  // namespace ferry::torch

@@ -9,6 +9,11 @@
 
 namespace ferry::torch {
 
+enum class Dialect : std::uint8_t {
+  zip,     // of 2.x: persistent ids of five parts
+  legacy,  // of 0.4 … 1.5, on Python 2 and 3: six parts, builtins under the name that both know
+};
+
 struct EncodedProgram {
   std::vector<std::byte> bytes;
   // Storages in the order in which the program names them; storage_order[k] has key "k" in the file.
@@ -17,6 +22,6 @@ struct EncodedProgram {
 
 // Shared values are written once and referred to after that; cycles through lists and dicts are kept.
 // Throws Code::unsupported_value for what the target cannot hold (a tuple that holds itself, huge integers).
-EncodedProgram encode(const Checkpoint& checkpoint);
+EncodedProgram encode(const Checkpoint& checkpoint, Dialect dialect = Dialect::zip);
 
 }  // namespace ferry::torch

@@ -1,70 +1,73 @@
-// Writing a checkpoint as PyTorch 2.x does: plan first, then copy.
+// Writing a checkpoint as torch.save does: plan first, then copy.
 //
-// plan_zip decides every byte's place from the values alone; write_zip understands nothing and streams the
-// pieces into the sink, computing checksums on the way; verify_zip reads the result back.  Memory does not
+// The constructors decide every byte's place from the values alone; formats/copy streams the storages into
+// the sink, understanding nothing, and what depends on what was copied is made after it.  Memory does not
 // grow with the tensors.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "formats/copy/copy.h"
 #include "src/core/checkpoint.h"
-#include "src/core/executor.h"
-#include "src/core/sink.h"
 
 namespace ferry::torch {
 
 // What the provenance record says beside what the writer knows itself.
 struct Provenance {
   std::string tool_version;
-  std::string source_name;         // base name only
+  std::string source_name;  // base name only
+  std::uint64_t source_size = 0;
   std::vector<std::string> rules;  // identifiers of the rules that changed something
   std::string layout;              // "keep" or "clean"
 };
 
-struct PlannedRecord {
-  std::string name;
-  std::uint64_t header_offset = 0, data_offset = 0, size = 0;
-  std::uint64_t end_offset = 0;        // behind the data descriptor: where the next record begins
-  std::uint32_t storage = kNoStorage;  // index into Checkpoint::storages, or
-  std::vector<std::byte> made;         // bytes made by the writer
-};
+// One object of JSON and a line feed.  Fixed in size for a given provenance: the hash always has 32 digits.
+std::string provenance_text(const Provenance& provenance, std::string_view source_hash);
 
-struct ZipPlan {
-  Provenance provenance;
-  std::vector<PlannedRecord> records;
-  std::uint64_t directory_offset = 0, size = 0;  // of the whole file
-  std::uint64_t pickle_size = 0, tensor_bytes = 0;
-};
-
-ZipPlan plan_zip(const Checkpoint& checkpoint, const Provenance& provenance);
-
-// Computes a hash over the bytes of the source, given in order without gaps; src/hash implements it.
-class SourceHash {
+// As PyTorch 2.x writes: a zip archive.
+class ZipFile final : public copy::File {
  public:
-  virtual ~SourceHash() = default;
-  virtual void update(Bytes bytes) = 0;
-  virtual std::string hex() = 0;  // XXH3-128: 32 digits
+  // Throws what encode() throws.
+  ZipFile(const Checkpoint& checkpoint, Provenance provenance);
+  std::uint64_t tensor_bytes() const { return tensor_bytes_; }
+
+  std::size_t copied_count() const override { return plan_.records.size() - kLateRecords; }
+  void put_before(std::size_t i, std::uint32_t crc, std::span<std::byte> out) const override;
+  void put_after(std::size_t i, std::uint32_t crc, std::span<std::byte> out) const override;
+  void finish(FileSink& sink, std::vector<std::uint32_t>& crcs, std::string_view source_hash) const override;
+  void verify_structure(const ByteSource& written, const std::vector<std::uint32_t>& crcs) const override;
+
+ private:
+  static constexpr std::size_t kLateRecords = 2;  // the identity and the provenance
+  std::string identity(const std::vector<std::uint32_t>& crcs) const;
+  void write_late(FileSink& sink, std::size_t i, std::string_view text,
+                  std::vector<std::uint32_t>& crcs) const;
+
+  Provenance provenance_;
+  std::uint64_t directory_offset_ = 0, tensor_bytes_ = 0;
 };
 
-// Called with the bytes written since the last call, from any thread.
-using ProgressFunction = std::function<void(std::uint64_t)>;
+// As PyTorch 0.4 … 1.5 write: pickles one after the other, and the storages behind them.
+class LegacyFile final : public copy::File {
+ public:
+  // Throws what encode() throws, and Code::unsupported_tensor or unsupported_value, with the path, for what
+  // no PyTorch before 1.6 reads.
+  explicit LegacyFile(const Checkpoint& checkpoint);
+  std::uint64_t tensor_bytes() const { return tensor_bytes_; }
 
-struct WriteResult {
-  std::vector<std::uint32_t> crcs;  // by record of the plan
-  std::string source_hash;
+  // The number of elements stands before the data.
+  void put_before(std::size_t i, std::uint32_t crc, std::span<std::byte> out) const override;
+  void verify_structure(const ByteSource& written, const std::vector<std::uint32_t>& crcs) const override;
+
+ private:
+  std::vector<std::uint64_t> counts_;  // elements, by record
+  std::uint64_t tensor_bytes_ = 0;
 };
 
-// Streams the plan into the sink.  The CRC of every record of the source whose bytes are used is checked.
-// Throws Code::checksum_mismatch, Code::bad_deflate, Code::source_changed, Code::cannot_write.
-WriteResult write_zip(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, Executor& executor,
-                      SourceHash& hash, const ProgressFunction& progress);
-
-// Reads the written file back and compares it with the plan: structure, names, sizes, places, and the CRC of
-// every record, from the file and not from a buffer.  Throws Code::output_differs.
-void verify_zip(const ByteSource& written, const ZipPlan& plan, const WriteResult& result,
-                Executor& executor);
+// What PyTorch before 1.2 lacks of the values: "bool, bfloat16"; empty when it has all.
+std::string newer_than_1_1(const Checkpoint& checkpoint);
 
 }  // namespace ferry::torch

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "formats/torch/storage_stream.h"
+#include "formats/copy/storage_stream.h"
 #include "formats/zip/crc32.h"
 
 namespace ferry::cli {
@@ -65,7 +65,7 @@ void read_and_check(const Checkpoint& checkpoint, std::span<const std::uint32_t>
   });
   for (std::size_t i = 0; i < storages.size(); ++i) {
     const Storage& storage = checkpoint.storages[storages[i]];
-    torch::check_storage_crc(storage, combined(crcs[i], storage.bytes.size));
+    copy::check_storage_crc(storage, combined(crcs[i], storage.bytes.size));
   }
 }
 
@@ -128,7 +128,7 @@ void Checksums::take(const numeric::TapBlock& block) {
 void Checksums::check(const Watched& side) {
   for (const Watch& watch : side.watches) {
     const Storage& storage = side.checkpoint->storages[watch.storage];
-    torch::check_storage_crc(storage, combined(watch.crcs, storage.bytes.size));
+    copy::check_storage_crc(storage, combined(watch.crcs, storage.bytes.size));
   }
 }
 

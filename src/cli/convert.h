@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "src/cli/outputs.h"
 #include "src/cli/sources.h"
 #include "src/convert/rule.h"
 
@@ -12,6 +13,7 @@ namespace ferry::cli {
 struct ConvertOptions {
   SourceOptions places;
   convert::RuleOptions rules;
+  TargetOptions target;
   std::string report;    // a file: .txt, .json or .html; empty: none
   std::size_t jobs = 0;  // threads of the whole run; 0: one a processor
   bool dry_run = false;

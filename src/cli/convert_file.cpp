@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <system_error>
 
+#include "formats/copy/copy.h"
+#include "formats/copy/source_tap.h"
 #include "formats/formats.h"
 #include "formats/torch/write.h"
+#include "src/cli/outputs.h"
 #include "src/convert/rule.h"
 #include "src/core/error.h"
 #include "src/core/limits.h"
@@ -19,7 +22,7 @@
 namespace ferry::cli {
 namespace {
 
-class SourceXxh3 final : public torch::SourceHash {
+class SourceXxh3 final : public copy::SourceHash {
  public:
   void update(Bytes bytes) override { stream_.update(bytes); }
   std::string hex() override { return stream_.hex(); }
@@ -36,20 +39,37 @@ bool is_mirrored(const Job& job, const ConvertOptions& options) {
   return job.destination != options.places.output;
 }
 
+// Mirrored folders are made later.
+void check_destination_if_there(const Job& job, const ConvertOptions& options, const std::string& path) {
+  std::error_code problem;
+  const std::filesystem::path folder = std::filesystem::path(job.destination).parent_path();
+  if (!is_mirrored(job, options) || std::filesystem::exists(folder, problem))
+    check_destination(path, options.force);
+}
+
 // What stands in the way is known before anything is copied, also by a dry run.
 void check_place(const Job& job, const ConvertOptions& options) {
   if (!options.force && is_same_file(job.source.path, job.destination))
     throw Error(Code::same_file, "the output is the input file itself").of(job.source.path);
-  std::error_code problem;
-  const std::filesystem::path folder = std::filesystem::path(job.destination).parent_path();
-  if (!is_mirrored(job, options) || std::filesystem::exists(folder, problem))
-    check_destination(job.destination, options.force);
+  check_destination_if_there(job, options, job.destination);
 }
 
-torch::Provenance provenance_of(const Job& job, const ConvertOptions& options, const ChangeLog& changes) {
+// The same for what is written beside the destination.
+void check_further_places(const Job& job, const ConvertOptions& options, const Outputs& outputs) {
+  for (const Output& output : outputs.files) {
+    if (output.path == job.destination) continue;
+    if (is_same_file(job.source.path, output.path))
+      throw Error(Code::same_file, "an output is the input file itself").of(output.path);
+    check_destination_if_there(job, options, output.path);
+  }
+}
+
+torch::Provenance provenance_of(const Job& job, std::uint64_t source_size, const ConvertOptions& options,
+                                const ChangeLog& changes) {
   torch::Provenance provenance;
   provenance.tool_version = version();
   provenance.source_name = base_name(job.source.path);
+  provenance.source_size = source_size;
   provenance.layout = options.rules.layout == convert::Layout::keep ? "keep" : "clean";
   for (const Change& change : changes.changes()) {
     const std::string name = code_name(change.code);
@@ -106,21 +126,50 @@ class Meter {
 };
 
 void write(const Job& job, const ConvertOptions& options, const Checkpoint& checkpoint,
-           const torch::ZipPlan& plan, Executor& executor, const ConsumedFunction& consumed,
+           const Outputs& outputs, Executor& executor, const ConsumedFunction& consumed,
            report::FileReport& report) {
   make_folders(job, options);
-  FileSink sink(
-      job.destination, plan.size,
-      {.replace = options.force, .sync = options.sync, .mode_max = permissions_of(job.source.path)});
+  if (outputs.gathered) outputs.gathered->check_parts(executor);
+  std::vector<std::unique_ptr<FileSink>> sinks;
+  for (const Output& output : outputs.files)
+    sinks.push_back(std::make_unique<FileSink>(
+        output.path, output.file->plan().size,
+        SinkOptions{
+            .replace = options.force, .sync = options.sync, .mode_max = permissions_of(job.source.path)}));
+
   SourceXxh3 hash;
-  Meter meter(checkpoint.source->size(), plan.size, consumed);
-  const torch::WriteResult result = torch::write_zip(checkpoint, plan, sink, executor, hash,
-                                                     [&](std::uint64_t bytes) { meter.written(bytes); });
-  report.source_hash = result.source_hash;
-  if (options.verify) torch::verify_zip(*sink.reopen(), plan, result, executor);
+  copy::SourceTap tap(*checkpoint.source, hash);
+  Meter meter(checkpoint.source->size(), outputs.size(), consumed);
+  std::vector<std::vector<std::uint32_t>> crcs;
+  for (std::size_t i = 0; i < sinks.size(); ++i)
+    crcs.push_back(copy::copy_records(outputs.storages, *outputs.files[i].file, *sinks[i], executor, tap,
+                                      [&](std::uint64_t bytes) { meter.written(bytes); }));
+  report.source_hash = tap.finish();
+  for (std::size_t i = 0; i < sinks.size(); ++i)
+    outputs.files[i].file->finish(*sinks[i], crcs[i], report.source_hash);
+
+  for (std::size_t i = 0; i < sinks.size() && options.verify; ++i) {
+    const SourcePtr written = sinks[i]->reopen();
+    copy::verify_records(*written, outputs.files[i].file->plan(), crcs[i], executor);
+    outputs.files[i].file->verify_structure(*written, crcs[i]);
+  }
   report.verified = options.verify;
   checkpoint.source->check_unchanged();
-  sink.commit();
+  for (const auto& sink : sinks) sink->commit();
+}
+
+// Rules that prepare a checkpoint for PyTorch 2.x are not for what goes elsewhere.
+convert::RuleOptions rules_for(const ConvertOptions& options) {
+  convert::RuleOptions rules = options.rules;
+  const Target target = options.target.target;
+  if (target != Target::pt) rules.without.push_back("newer");
+  if (target == Target::legacy) {
+    rules.integer_steps = true;
+    rules.without.insert(rules.without.end(), {"optimizer_steps", "optimizer_groups", "optimizer_history"});
+  } else if (target != Target::pt) {
+    rules.without.push_back("compact");  // there each tensor is written by itself
+  }
+  return rules;
 }
 
 }  // namespace
@@ -131,16 +180,20 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
   Checkpoint checkpoint = open_checkpoint(open_file(job.source.path), Limits{});
   checkpoint.container.records = {};  // only inspect lists them; of 100,000 the memory is worth having
   check_place(job, options);
-  convert::apply_rules(checkpoint, options.rules, report.changes);
-  const torch::ZipPlan plan = torch::plan_zip(checkpoint, provenance_of(job, options, report.changes));
+  convert::apply_rules(checkpoint, rules_for(options), report.changes);
+  const torch::Provenance provenance = provenance_of(job, checkpoint.source->size(), options, report.changes);
+  const Outputs outputs =
+      plan_outputs(checkpoint, options.target, job.destination, provenance, report.changes);
+  check_further_places(job, options, outputs);
 
   report.format = checkpoint.container.format;
+  report.target = container_name(options.target.target);
   report.bytes_before = checkpoint.source->size();
-  report.bytes_after = plan.size;
+  report.bytes_after = outputs.size();
   report.tensors = count_tensors(checkpoint);
-  report.tensor_bytes = plan.tensor_bytes;
+  report.tensor_bytes = outputs.tensor_bytes;
 
-  if (!options.dry_run) write(job, options, checkpoint, plan, executor, consumed, report);
+  if (!options.dry_run) write(job, options, checkpoint, outputs, executor, consumed, report);
   report.outcome = options.dry_run ? report::Outcome::planned : report::Outcome::converted;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "formats/torch/storage_stream.h"
+#include "formats/copy/storage_stream.h"
 #include "src/report/inspection_tree.h"
 #include "validators/structure/statistics.h"
 #include "validators/structure/window.h"
@@ -40,12 +40,12 @@ class ForwardReader {
  private:
   void read_stored(std::span<std::byte> piece) {
     storage_.bytes.source->read_at(storage_.bytes.offset + begin_, piece);
-    if (storage_.bytes.big_endian) torch::swap_bytes(piece, info(storage_.dtype).swap_unit);
+    if (storage_.bytes.big_endian) copy::swap_bytes(piece, info(storage_.dtype).swap_unit);
   }
 
   const Storage& storage_;
   std::vector<std::byte> block_;
-  std::optional<torch::StorageStream> inflate_;
+  std::optional<copy::StorageStream> inflate_;
   std::uint64_t begin_ = 0, end_ = 0;
 };
 
@@ -86,7 +86,7 @@ void measure(const Storage& storage, const structure::Window& window, std::size_
 
 // All of it once: what is measured after this is what was written.
 void check_storage(const Storage& storage) {
-  torch::StorageStream stream(storage);
+  copy::StorageStream stream(storage);
   std::vector<std::byte> block(std::min<std::uint64_t>(kBlock, storage.bytes.size));
   for (std::uint64_t left = storage.bytes.size; left > 0;) {
     const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), left));

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "formats/torch/storage_stream.h"
+#include "formats/copy/storage_stream.h"
 #include "formats/zip/inflated_source.h"
 #include "src/core/error.h"
 
@@ -35,7 +35,7 @@ numeric::TensorView TensorViews::view(std::uint32_t index) const {
   const std::lock_guard lock(guard_);
   SourcePtr& inflated = inflated_[tensor.storage];
   if (!inflated)
-    inflated = std::make_shared<zip::InflatedSource>(storage.bytes.source, torch::record_of(storage), space_);
+    inflated = std::make_shared<zip::InflatedSource>(storage.bytes.source, copy::record_of(storage), space_);
   view.source = inflated.get();
   return view;
 }

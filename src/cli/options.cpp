@@ -2,9 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
 #include <regex>
 #include <sstream>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "src/cli/options_parts.h"
@@ -43,7 +47,7 @@ constexpr char kRecorderFooter[] =
 
 struct ConvertArguments {
   ConvertOptions options;
-  std::string layout = "clean";
+  std::string layout = "clean", target = "pt", shard_size;
   std::vector<std::string> renames;
   RuleArguments rules;
   bool no_sync = false, no_verify = false, no_progress = false;
@@ -68,6 +72,18 @@ void describe_layout(CLI::App& verb, ConvertArguments& to) {
       ->type_name("GLOB");
   add_list(verb, "--exclude", to.options.rules.excludes, "leave out tensors whose dotted path matches")
       ->type_name("GLOB");
+}
+
+void describe_target(CLI::App& verb, ConvertArguments& to) {
+  verb.add_option(
+          "--to", to.target,
+          "pt (default): for PyTorch 2.x; legacy: for PyTorch 0.4 to 1.5; safetensors, hdf5, npz: named "
+          "tensors, and what is none in JSON")
+      ->check(CLI::IsMember({"pt", "safetensors", "hdf5", "legacy", "npz"}).description(""))
+      ->type_name("pt|safetensors|hdf5|legacy|npz");
+  verb.add_option("--max-shard-size", to.shard_size,
+                  "split safetensors into files of at most that many bytes of tensors, with an index: 5GB")
+      ->type_name("SIZE");
 }
 
 void describe_files(CLI::App& verb, ConvertArguments& to) {
@@ -98,10 +114,11 @@ void describe_run(CLI::App& verb, ConvertArguments& to) {
 }
 
 void describe_convert(CLI::App& app, ConvertArguments& to) {
-  CLI::App& verb =
-      *app.add_subcommand("convert", "write checkpoints as 2.x loads them with weights_only=True");
+  CLI::App& verb = *app.add_subcommand(
+      "convert", "write checkpoints as 2.x loads them with weights_only=True, or in another format");
   verb.footer(kConvertFooter);
   describe_files(verb, to);
+  describe_target(verb, to);
   describe_layout(verb, to);
   describe_rules(verb, to.rules);
   describe_run(verb, to);
@@ -152,6 +169,39 @@ void describe_shared(CLI::App& app, Shared& to) {
 
 // --- Values that need a second look
 
+// "5GB" as Hugging Face's libraries mean it, 5 × 10⁹; "5GiB" in powers of two; a number alone counts bytes.
+std::uint64_t size_of(const std::string& text) {
+  static constexpr auto kUnits =
+      std::to_array<std::pair<std::string_view, std::uint64_t>>({{"", 1},
+                                                                 {"b", 1},
+                                                                 {"kb", 1000},
+                                                                 {"mb", 1000 * 1000},
+                                                                 {"gb", 1000 * 1000 * 1000},
+                                                                 {"tb", 1000ull * 1000 * 1000 * 1000},
+                                                                 {"kib", 1ull << 10},
+                                                                 {"mib", 1ull << 20},
+                                                                 {"gib", 1ull << 30},
+                                                                 {"tib", 1ull << 40}});
+  std::uint64_t number = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(end.ptr, text.data() + text.size());
+  std::transform(unit.begin(), unit.end(), unit.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  for (const auto& [name, bytes] : kUnits)
+    if (unit == name && end.ec == std::errc() && number > 0 && number <= INT64_MAX / bytes)
+      return number * bytes;
+  throw_usage("--max-shard-size " + quote(text) + ": this is no size", "--max-shard-size 5GB");
+}
+
+TargetOptions target_of(const ConvertArguments& from) {
+  TargetOptions options{target_by_name(from.target), 0};
+  if (from.shard_size.empty()) return options;
+  if (options.target != Target::safetensors)
+    throw_usage("--max-shard-size is for --to safetensors", "--to safetensors --max-shard-size 5GB");
+  options.shard_size_max = size_of(from.shard_size);
+  return options;
+}
+
 ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
   ConvertOptions& options = from.options;
   for (auto* const list : {&options.places.sources, &options.places.files, &options.places.skips,
@@ -168,6 +218,10 @@ ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
   options.rules.layout = from.layout == "keep" ? convert::Layout::keep : convert::Layout::clean;
   options.rules.renames = renames_of(from.renames);
   finish_rules(from.rules, options.rules);
+  options.target = target_of(from);
+  options.places.rename = [target = options.target.target](std::string_view name) {
+    return converted_name(name, target);
+  };
   options.sync = !from.no_sync;
   options.verify = !from.no_verify;
   options.progress = !from.no_progress;

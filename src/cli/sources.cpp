@@ -237,6 +237,13 @@ class PathKeys {
   std::map<std::string, std::string> folders_;
 };
 
+// "2020/best.pth.tar" with the name that its conversion has.
+std::string converted_place(const std::string& relative, const SourceOptions& options) {
+  if (!options.rename) return relative;
+  const std::size_t begin = relative.find_last_of('/') + 1;
+  return relative.substr(0, begin) + options.rename(std::string_view(relative).substr(begin));
+}
+
 // Drops what was named twice, and refuses what would be lost.
 std::vector<Job> without_collisions(std::vector<Job> jobs) {
   PathKeys keys;
@@ -310,7 +317,8 @@ std::vector<Job> plan_jobs(const SourceOptions& options) {
         .of(options.output);
   std::vector<Job> jobs;
   for (SourceFile& source : find_sources(options, into_folder ? options.output : "")) {
-    const std::string destination = into_folder ? join(options.output, source.relative) : options.output;
+    const std::string destination =
+        into_folder ? join(options.output, converted_place(source.relative, options)) : options.output;
     jobs.push_back({std::move(source), destination});
   }
   if (jobs.empty())

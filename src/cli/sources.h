@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,8 @@ struct SourceOptions {
   std::string output;                // a file for one file, a folder for a folder or several
   std::vector<std::string> files;    // patterns: which files of folders count, instead of the known suffixes
   std::vector<std::string> skips;    // patterns: which files of folders do not
+  // What a converted file in a folder is called; empty: as its source.
+  std::function<std::string(std::string_view)> rename = {};
   bool weights = false;  // files named as weights of other libraries count too: .safetensors, .npz …
 };
 

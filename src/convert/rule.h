@@ -66,6 +66,7 @@ struct RuleOptions {
   std::vector<std::string>
       includes;  // globs over dotted paths; when any is given, only tensors that match one stay
   std::vector<std::string> excludes;
+  bool integer_steps = false;        // for optimizers of PyTorch before 1.12: the file goes back to them
   std::vector<std::string> without;  // identifiers of rules that are left out, whatever the layout
   std::vector<Fix> fixes;
   Amp amp = Amp::scaler;

@@ -57,6 +57,7 @@ constexpr auto kRules = std::to_array<Rule>({
      number_parameters},
     {"apex_traces", "apex is not there to load what names it", When::layout, remark_apex_traces},
     {"optimizer_steps", "PyTorch 2.x keeps step counts as tensors", When::layout, convert_steps},
+    {"integer_steps", "PyTorch before 1.12 counts steps in integers", When::layout, steps_to_integers},
     {"optimizer_groups", "PyTorch 2.x has options that older groups lack", When::layout, complete_groups},
     {"optimizer_history", "LBFGS of 1.2 and later appends to a list that was filled with None before",
      When::layout, shorten_lbfgs_history},

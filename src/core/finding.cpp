@@ -88,6 +88,8 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
      "The file holds a pickled nn.Module instead of its state_dict; this version does not take it apart.",
      "save model.state_dict() where the class is at hand"},
     {key_collision, corrupt, "keys collide", "Two keys of one dict would become equal in the output.", ""},
+    {target_lacks, unsupported, "the target has no form for it",
+     "The format that was asked for with --to cannot hold this value; nothing was written.", ""},
     {unsafe_global, refused, "unsafe global",
      "The pickle names code that has no place in a checkpoint; loading it with Python could run anything. "
      "Nothing was written.",
@@ -174,9 +176,13 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
      "A rule that --fix names changed the names or the form of tensors; their values are the same.",
      "torchferry convert --list-rules says why each rule exists"},
     {rng_state, remark, "state of a generator",
-     "The state of a random number generator of PyTorch 1.x has another size in 2.x; it goes on with the "
-     "same "
-     "numbers.",
+     "--fix rng_states gave the state of a random number generator of PyTorch 1.x the size that 2.x takes.", ""},
+    {steps_to_integers, remark, "step counts as integers",
+     "Optimizers of PyTorch before 1.12 count in integers; tensors would make them compute in float32.", ""},
+    {tied_once, remark, "tied tensor written once",
+     "Two names of one tensor: the format holds names of tensors only, so it is written under one of them. "
+     "The "
+     "other names stand in the metadata, as Hugging Face's libraries put them there, and are read back.",
      ""},
     {no_checksums, remark, "no checksums",
      "The format of the source carries no checksums: a flipped bit in a weight cannot be seen.", ""},
@@ -241,6 +247,17 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
     {old_rng_state, remark, "generator's state of an old size",
      "torch.set_rng_state of 2.x refuses the state of a random number generator for its size.",
      "--fix rng_states gives it the new one; it goes on with the same numbers"},
+    {needs_later_old, remark, "not for every old version",
+     "The file holds types that the first of the versions it is for do not know.", ""},
+    {sharing_lost, remark, "shared memory written apart",
+     "Tensors that look at parts of one storage are written whole, each by itself: equal in value, shared no "
+     "more.",
+     ""},
+    {state_beside, remark, "state beside the tensors",
+     "What is no tensor stands in JSON, in a file beside the tensors or in a dataset of its own, and is read "
+     "back "
+     "with them.",
+     ""},
     {package_conflict, remark, "package out of range",
      "An installed package does not go with the PyTorch beside it; doctor ends with 1.",
      "the install line of the report brings one that does"},

@@ -50,6 +50,7 @@ enum class Code : std::uint16_t {
   unsupported_tensor = 207,
   whole_object = 208,
   key_collision = 209,
+  target_lacks = 240,
   // TF3xx: safety
   unsafe_global = 301,
   // TF4xx: input, output, usage
@@ -93,6 +94,8 @@ enum class Code : std::uint16_t {
   optimizer_history = 525,
   layout_fixed = 526,
   rng_state = 527,
+  steps_to_integers = 540,
+  tied_once = 541,
   // TF6xx: remarks
   no_checksums = 601,
   static_loss_scale = 602,
@@ -117,6 +120,9 @@ enum class Code : std::uint16_t {
   fix_not_applied = 626,
   apex_trace = 627,
   old_rng_state = 628,
+  needs_later_old = 640,
+  sharing_lost = 641,
+  state_beside = 642,
   // TF65x: what doctor remarks
   package_conflict = 650,
   requirement_conflict = 651,

@@ -95,6 +95,7 @@ void write_file(JsonWriter& json, const FileReport& file) {
   json.field("exit_code", exit_code(file));
   if (readable) {
     json.field("format", file.format);
+    json.field("target", file.target);
     json.field("bytes_before", file.bytes_before);
     json.field("bytes_after", file.bytes_after);
     json.field("tensors", file.tensors);

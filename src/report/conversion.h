@@ -25,7 +25,8 @@ enum class Outcome : std::uint8_t {
 struct FileReport {
   std::string source, destination;  // as given, and as derived from what was given
   Outcome outcome = Outcome::failed;
-  std::string format;  // of the source: "legacy stream"
+  std::string format;                // of the source: "legacy stream"
+  std::string target = "torch zip";  // what was or would be written
   std::uint64_t bytes_before = 0, bytes_after = 0;
   std::uint64_t tensors = 0, tensor_bytes = 0;
   bool verified = false;

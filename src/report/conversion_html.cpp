@@ -76,8 +76,8 @@ std::string file_section(const FileReport& file, bool open) {
                      " " + code_tag(file.source);
   if (file.error) return text + "</summary>\n<p>" + html_escaped(file.error->what()) + "</p>\n</details>\n";
   text += " → " + code_tag(file.destination) + "</summary>\n<p>" + html_escaped(file.format) + ", " +
-          grouped(file.bytes_before) + " bytes → torch zip, " + grouped(file.bytes_after) + " bytes; " +
-          grouped(file.tensors) + " tensors in " + grouped(file.tensor_bytes) + " bytes";
+          grouped(file.bytes_before) + " bytes → " + file.target + ", " + grouped(file.bytes_after) +
+          " bytes; " + grouped(file.tensors) + " tensors in " + grouped(file.tensor_bytes) + " bytes";
   if (file.outcome == Outcome::converted) text += file.verified ? "; verified" : "; not verified";
   text += "</p>\n";
   if (!file.source_hash.empty())

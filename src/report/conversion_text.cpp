@@ -90,7 +90,7 @@ std::string change_lines(const FileReport& file, const TextStyle& style) {
 }
 
 std::string size_line(const FileReport& file) {
-  std::string text = "  " + file.format + ", " + iec_size(file.bytes_before) + " → torch zip, " +
+  std::string text = "  " + file.format + ", " + iec_size(file.bytes_before) + " → " + file.target + ", " +
                      iec_size(file.bytes_after) + "; " + counted(file.tensors, "tensor");
   if (file.outcome == Outcome::planned) return text + "; nothing written\n";
   return text + (file.verified ? "; verified\n" : "; not verified\n");

@@ -3,9 +3,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "formats/copy/storage_stream.h"
 #include "formats/formats.h"
 #include "formats/torch/encode.h"
-#include "formats/torch/storage_stream.h"
 
 namespace ferry::test {
 
@@ -31,7 +31,7 @@ std::string content_of(const Checkpoint& checkpoint) {
   for (const std::uint32_t index : program.storage_order) {
     const Storage& storage = checkpoint.storages[index];
     std::vector<std::byte> bytes(storage.bytes.size);
-    torch::StorageStream(storage).read(bytes);
+    copy::StorageStream(storage).read(bytes);
     content += as_text(Bytes(bytes));
   }
   return content;

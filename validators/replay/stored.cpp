@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "formats/torch/storage_stream.h"
+#include "formats/copy/storage_stream.h"
 #include "src/core/error.h"
 #include "validators/replay/types.h"
 
@@ -13,7 +13,7 @@ at::Tensor StoredTensors::storage(std::uint32_t index) {
   if (added) {
     const Storage& storage = checkpoint_.storages[index];
     at::Tensor bytes = at::empty({static_cast<std::int64_t>(storage.bytes.size)}, at::kByte);
-    torch::StorageStream(storage).read(
+    copy::StorageStream(storage).read(
         std::as_writable_bytes(std::span(bytes.data_ptr<std::uint8_t>(), storage.bytes.size)));
     found->second = std::move(bytes);
   }

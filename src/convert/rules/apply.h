@@ -94,6 +94,9 @@ void number_parameters(Checkpoint& checkpoint, const RuleOptions& options, Chang
 // Step counts in the states of known optimizers become the 0-dim float32 tensors that 2.x keeps.
 void convert_steps(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
+// The inverse, for every optimizer, where RuleOptions::integer_steps asks for it.
+void steps_to_integers(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
+
 // Gives groups of known optimizers the options that later versions of PyTorch added.
 void complete_groups(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 

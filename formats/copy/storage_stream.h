@@ -7,7 +7,7 @@
 #include "formats/zip/inflate.h"
 #include "src/core/checkpoint.h"
 
-namespace ferry::torch {
+namespace ferry::copy {
 
 // Reads a storage as it will be written except for compaction: inflated, little-endian.  The CRC of the
 // source is checked when the last byte has been read.
@@ -37,4 +37,4 @@ void swap_bytes(std::span<std::byte> bytes, std::size_t unit);
 // Throws Code::checksum_mismatch when the source has a CRC and it is another one.
 void check_storage_crc(const Storage& storage, std::uint32_t crc);
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy

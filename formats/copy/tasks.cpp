@@ -1,10 +1,10 @@
-#include "formats/torch/tasks.h"
+#include "formats/copy/tasks.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-namespace ferry::torch {
+namespace ferry::copy {
 namespace {
 
 constexpr std::uint64_t kSmallMost = 1 << 20;  // records up to this size are written in batches
@@ -22,15 +22,15 @@ std::array<Kept, 2>& kept_buffers() {
 
 }  // namespace
 
-std::vector<Task> plan_tasks(const ZipPlan& plan, const std::function<bool(const PlannedRecord&)>& sliceable,
+std::vector<Task> plan_tasks(const Plan& plan, const std::function<bool(const Record&)>& sliceable,
                              std::size_t count) {
   std::vector<Task> tasks;
   for (std::size_t i = 0; i < count;) {
-    const PlannedRecord& record = plan.records[i];
+    const Record& record = plan.records[i];
     if (record.size <= kSmallMost) {
       Task task{Task::Kind::batch, i, i, 0, 0, 0};
       for (; i < count && plan.records[i].size <= kSmallMost && task.size < kTaskBytes; ++i)
-        task.size += plan.records[i].end_offset - plan.records[i].header_offset;
+        task.size += plan.records[i].end - plan.records[i].begin;
       task.last = i;
       tasks.push_back(task);
       continue;
@@ -68,4 +68,4 @@ Buffer::~Buffer() {
   }
 }
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy

@@ -1,18 +1,16 @@
-#include "formats/torch/write.h"
+#include "formats/copy/copy.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
 
-#include "formats/torch/source_tap.h"
-#include "formats/torch/storage_stream.h"
-#include "formats/torch/tasks.h"
-#include "formats/torch/write_records.h"
+#include "formats/copy/source_tap.h"
+#include "formats/copy/storage_stream.h"
+#include "formats/copy/tasks.h"
 #include "formats/zip/crc32.h"
-#include "formats/zip/encode.h"
 
-namespace ferry::torch {
+namespace ferry::copy {
 namespace {
 
 constexpr std::uint64_t kStreamBlock = 1 << 20;
@@ -23,23 +21,19 @@ struct Sliced {
   std::atomic<std::size_t> left{0};
 };
 
-class ZipWriter {
+class Copier {
  public:
-  ZipWriter(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, SourceHash& hash,
-            const ProgressFunction& progress)
-      : checkpoint_(checkpoint),
-        plan_(plan),
-        sink_(sink),
-        tap_(*checkpoint.source, hash),
-        progress_(progress) {
-    result_.crcs.resize(plan.records.size());
+  Copier(std::span<const Storage> storages, const File& file, FileSink& sink, SourceTap& tap,
+         const ProgressFunction& progress)
+      : storages_(storages), file_(file), plan_(file.plan()), sink_(sink), tap_(tap), progress_(progress) {
+    crcs_.resize(plan_.records.size());
     tasks_ = plan_tasks(
-        plan,
-        [&](const PlannedRecord& record) {
-          return record.storage == kNoStorage || is_plain(checkpoint_.storages[record.storage]);
+        plan_,
+        [&](const Record& record) {
+          return record.storage == kNoStorage || is_plain(storages_[record.storage]);
         },
-        plan.records.size() - 2);
-    sliced_ = std::make_unique<Sliced[]>(plan.records.size());
+        file.copied_count());
+    sliced_ = std::make_unique<Sliced[]>(plan_.records.size());
     for (const Task& task : tasks_) {
       if (task.kind != Task::Kind::slice) continue;
       sliced_[task.first].crcs.push_back(0);
@@ -47,24 +41,17 @@ class ZipWriter {
     }
   }
 
-  WriteResult run(Executor& executor) {
+  std::vector<std::uint32_t> run(Executor& executor) {
+    tap_.begin_tasks();
     executor.run(tasks_.size(), [&](std::size_t i) { do_task(i); });
-    result_.source_hash = tap_.finish();
-    write_late_records();
-    write_directory();
-    return std::move(result_);
+    return std::move(crcs_);
   }
 
  private:
-  const Storage* storage_of(const PlannedRecord& record) const {
-    return record.storage == kNoStorage ? nullptr : &checkpoint_.storages[record.storage];
+  const Storage* storage_of(const Record& record) const {
+    return record.storage == kNoStorage ? nullptr : &storages_[record.storage];
   }
-  bool from_main_source(const Storage& storage) const { return storage.bytes.source == checkpoint_.source; }
-
-  zip::Entry entry(std::size_t i) const {
-    const PlannedRecord& record = plan_.records[i];
-    return {record.name, record.size, result_.crcs[i], record.header_offset};
-  }
+  bool from_main_source(const Storage& storage) const { return storage.bytes.source.get() == &tap_.source(); }
 
   void do_task(std::size_t i) {
     const Task& task = tasks_[i];
@@ -86,21 +73,21 @@ class ZipWriter {
   // --- many small records: assembled in one buffer, written at once
 
   void write_batch(const Task& task, Turn& turn) {
-    const std::uint64_t begin = plan_.records[task.first].header_offset;
-    Buffer out(static_cast<std::size_t>(plan_.records[task.last - 1].end_offset - begin));
+    const std::uint64_t begin = plan_.records[task.first].begin;
+    Buffer out(static_cast<std::size_t>(plan_.records[task.last - 1].end - begin));
     std::vector<SourceTap::Piece> pieces;
     const Buffer read = read_span(task, pieces);
     turn.take(pieces);
     for (std::size_t i = task.first; i < task.last; ++i) {
-      const PlannedRecord& record = plan_.records[i];
+      const Record& record = plan_.records[i];
       const auto part = [&](std::uint64_t from, std::uint64_t to) {
         return out.span().subspan(static_cast<std::size_t>(from - begin),
                                   static_cast<std::size_t>(to - from));
       };
       const std::uint64_t data_end = record.data_offset + record.size;
-      zip::put_local_header(entry(i), part(record.header_offset, record.data_offset));
-      result_.crcs[i] = fill_small(record, part(record.data_offset, data_end), pieces);
-      zip::put_descriptor(entry(i), part(data_end, record.end_offset));
+      crcs_[i] = fill_small(record, part(record.data_offset, data_end), pieces);
+      file_.put_before(i, crcs_[i], part(record.begin, record.data_offset));
+      file_.put_after(i, crcs_[i], part(data_end, record.end));
     }
     sink_.write_at(begin, out.span());
   }
@@ -120,12 +107,12 @@ class ZipWriter {
     // Headers and padding between the storages are read along; storages far apart are read one by one.
     if (needed == 0 || high - low > 4 * needed + (64 << 10) || high - low > 4 * kTaskBytes) return Buffer(0);
     Buffer buffer(static_cast<std::size_t>(high - low));
-    checkpoint_.source->read_at(low, buffer.span());
+    tap_.source().read_at(low, buffer.span());
     pieces.push_back({low, buffer.span()});
     return buffer;
   }
 
-  std::uint32_t fill_small(const PlannedRecord& record, std::span<std::byte> out,
+  std::uint32_t fill_small(const Record& record, std::span<std::byte> out,
                            std::span<const SourceTap::Piece> pieces) const {
     const Storage* storage = storage_of(record);
     if (storage == nullptr) {
@@ -158,7 +145,7 @@ class ZipWriter {
   // --- a slice of a large record
 
   void write_slice(const Task& task, Turn& turn) {
-    const PlannedRecord& record = plan_.records[task.first];
+    const Record& record = plan_.records[task.first];
     const Storage* storage = storage_of(record);
     Sliced& sliced = sliced_[task.first];
     if (storage == nullptr) {
@@ -182,7 +169,7 @@ class ZipWriter {
   }
 
   void finish_sliced(std::size_t i) {
-    const PlannedRecord& record = plan_.records[i];
+    const Record& record = plan_.records[i];
     std::uint32_t crc = 0;
     for (std::size_t k = 0; k < sliced_[i].crcs.size(); ++k)
       crc = zip::crc32_combine(crc, sliced_[i].crcs[k], std::min(kTaskBytes, record.size - k * kTaskBytes));
@@ -192,17 +179,24 @@ class ZipWriter {
 
   // The header and the descriptor of a record whose data is written by itself.
   void write_around(std::size_t i, std::uint32_t crc) {
-    result_.crcs[i] = crc;
-    const PlannedRecord& record = plan_.records[i];
-    sink_.write_at(record.header_offset, zip::local_header(entry(i)));
-    sink_.write_at(record.data_offset + record.size, zip::data_descriptor(entry(i)));
+    crcs_[i] = crc;
+    const Record& record = plan_.records[i];
+    const std::uint64_t data_end = record.data_offset + record.size;
+    std::vector<std::byte> around(
+        static_cast<std::size_t>(std::max(record.data_offset - record.begin, record.end - data_end)));
+    const auto before = std::span(around).first(static_cast<std::size_t>(record.data_offset - record.begin));
+    file_.put_before(i, crc, before);
+    if (!before.empty()) sink_.write_at(record.begin, before);
+    const auto after = std::span(around).first(static_cast<std::size_t>(record.end - data_end));
+    file_.put_after(i, crc, after);
+    if (!after.empty()) sink_.write_at(data_end, after);
   }
 
   // --- a large storage that is inflated, turned round or compacted on the way
 
   void write_stream(const Task& task, Turn& turn) {
     turn.take({});  // its bytes come one block at a time: the tap reads them by itself later
-    const PlannedRecord& record = plan_.records[task.first];
+    const Record& record = plan_.records[task.first];
     std::uint64_t at = record.data_offset;
     std::uint32_t crc = 0;
     each_kept_block(*storage_of(record), [&](Bytes block) {
@@ -238,70 +232,27 @@ class ZipWriter {
     }
   }
 
-  // --- the end of the file
-
-  // The identity and the provenance are known only when all else is.
-  void write_late_records() {
-    const std::size_t count = plan_.records.size();
-    write_late(count - 2, identity());
-    write_late(count - 1, provenance_text(plan_.provenance, checkpoint_.source->size(), result_.source_hash));
-  }
-
-  // 40 digits from the names, sizes and CRCs of all records before: equal content, equal identity.
-  std::string identity() const {
-    std::uint64_t state[2] = {0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f};
-    const auto mix = [&](std::uint64_t value) {
-      for (std::uint64_t& word : state) {
-        word = (word ^ value) * 0xff51afd7ed558ccd;
-        word ^= word >> 32;
-        value = value * 0xc4ceb9fe1a85ec53 + 1;
-      }
-    };
-    for (std::size_t i = 0; i + 2 < plan_.records.size(); ++i) {
-      for (const char c : plan_.records[i].name) mix(static_cast<unsigned char>(c));
-      mix(plan_.records[i].size);
-      mix(result_.crcs[i]);
-    }
-    std::string digits;
-    for (const std::uint64_t word : state) {
-      const std::string part = std::to_string(word);
-      digits += std::string(kIdentityDigits / 2 - part.size(), '0') + part;
-    }
-    return digits;
-  }
-
-  void write_late(std::size_t i, const std::string& text) {
-    const Bytes bytes = as_bytes(text);
-    result_.crcs[i] = zip::crc32(0, bytes);
-    std::vector<std::byte> out = zip::local_header(entry(i));
-    const std::vector<std::byte> behind = zip::data_descriptor(entry(i));
-    out.insert(out.end(), bytes.begin(), bytes.end());
-    out.insert(out.end(), behind.begin(), behind.end());
-    sink_.write_at(plan_.records[i].header_offset, out);
-  }
-
-  void write_directory() {
-    std::vector<zip::Entry> entries;
-    entries.reserve(plan_.records.size());
-    for (std::size_t i = 0; i < plan_.records.size(); ++i) entries.push_back(entry(i));
-    sink_.write_at(plan_.directory_offset, zip::directory(entries, plan_.directory_offset));
-  }
-
-  const Checkpoint& checkpoint_;
-  const ZipPlan& plan_;
+  const std::span<const Storage> storages_;
+  const File& file_;
+  const Plan& plan_;
   FileSink& sink_;
-  SourceTap tap_;
+  SourceTap& tap_;
   const ProgressFunction& progress_;
   std::vector<Task> tasks_;
   std::unique_ptr<Sliced[]> sliced_;
-  WriteResult result_;
+  std::vector<std::uint32_t> crcs_;
 };
 
 }  // namespace
 
-WriteResult write_zip(const Checkpoint& checkpoint, const ZipPlan& plan, FileSink& sink, Executor& executor,
-                      SourceHash& hash, const ProgressFunction& progress) {
-  return ZipWriter(checkpoint, plan, sink, hash, progress).run(executor);
+void File::put_before(std::size_t, std::uint32_t, std::span<std::byte>) const {}
+void File::put_after(std::size_t, std::uint32_t, std::span<std::byte>) const {}
+void File::finish(FileSink&, std::vector<std::uint32_t>&, std::string_view) const {}
+
+std::vector<std::uint32_t> copy_records(std::span<const Storage> storages, const File& file, FileSink& sink,
+                                        Executor& executor, SourceTap& tap,
+                                        const ProgressFunction& progress) {
+  return Copier(storages, file, sink, tap, progress).run(executor);
 }
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy

@@ -1,4 +1,4 @@
-// The work of writing or verifying an archive, cut into pieces of a few megabytes that threads can share.
+// The work of writing or verifying a file, cut into pieces of a few megabytes that threads can share.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "formats/torch/write.h"
+#include "formats/copy/copy.h"
 
-namespace ferry::torch {
+namespace ferry::copy {
 
 inline constexpr std::uint64_t kTaskBytes = 4 << 20;
 
@@ -29,7 +29,7 @@ struct Task {
 
 // Tasks for the first `count` records of a plan, in the order of the file; `sliceable` says which large
 // records may be cut.
-std::vector<Task> plan_tasks(const ZipPlan& plan, const std::function<bool(const PlannedRecord&)>& sliceable,
+std::vector<Task> plan_tasks(const Plan& plan, const std::function<bool(const Record&)>& sliceable,
                              std::size_t count);
 
 // Memory that is not cleared first and kept for the next buffer of the same thread: the pages stay warm.
@@ -49,4 +49,4 @@ class Buffer {
   std::size_t capacity_ = 0, size_ = 0;
 };
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy

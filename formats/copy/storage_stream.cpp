@@ -1,4 +1,4 @@
-#include "formats/torch/storage_stream.h"
+#include "formats/copy/storage_stream.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "src/core/error.h"
 #include "src/core/text.h"
 
-namespace ferry::torch {
+namespace ferry::copy {
 
 zip::Record record_of(const Storage& storage) {
   zip::Record record;
@@ -58,4 +58,4 @@ void check_storage_crc(const Storage& storage, std::uint32_t crc) {
       .of(storage.bytes.source->name());
 }
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy

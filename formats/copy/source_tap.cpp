@@ -1,8 +1,8 @@
-#include "formats/torch/source_tap.h"
+#include "formats/copy/source_tap.h"
 
 #include <algorithm>
 
-namespace ferry::torch {
+namespace ferry::copy {
 namespace {
 
 constexpr std::uint64_t kGapMost =
@@ -55,4 +55,4 @@ Turn::~Turn() {
   }
 }
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy

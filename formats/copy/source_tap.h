@@ -8,13 +8,18 @@
 #include <cstdint>
 #include <mutex>
 
-#include "formats/torch/write.h"
+#include "formats/copy/copy.h"
 
-namespace ferry::torch {
+namespace ferry::copy {
 
 class SourceTap {
  public:
   SourceTap(const ByteSource& source, SourceHash& hash) : source_(source), hash_(hash) {}
+
+  const ByteSource& source() const { return source_; }
+
+  // A new run of tasks, numbered from 0; what was hashed stays hashed.
+  void begin_tasks() { turn_ = 0; }
 
   struct Piece {
     std::uint64_t offset;
@@ -56,4 +61,4 @@ class Turn {
   bool taken_ = false;
 };
 
-}  // namespace ferry::torch
+}  // namespace ferry::copy
