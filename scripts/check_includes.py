@@ -21,7 +21,7 @@ MODULES = {
     "src/hash": ("ferry_hash", []),
     "src/report": ("ferry_report", ["validators/policy"]),
     "src/convert": ("ferry_convert", []),
-    "src/config": ("ferry_config", ["validators/policy"]),
+    "src/config": ("ferry_config", ["validators/policy", "src/convert"]),
     "formats": (
         "ferry_formats",
         ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/safetensors", "formats/numpy",

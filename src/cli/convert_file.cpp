@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 
 #include "formats/copy/copy.h"
@@ -12,6 +13,7 @@
 #include "formats/formats.h"
 #include "formats/torch/write.h"
 #include "src/cli/outputs.h"
+#include "src/cli/recipes.h"
 #include "src/convert/rule.h"
 #include "src/core/error.h"
 #include "src/core/limits.h"
@@ -180,7 +182,12 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
   Checkpoint checkpoint = open_checkpoint(open_file(job.source.path), Limits{});
   checkpoint.container.records = {};  // only inspect lists them; of 100,000 the memory is worth having
   check_place(job, options);
+  const auto suggestion = options.rules.recipe ? std::nullopt : suggest_recipe(checkpoint.values);
   convert::apply_rules(checkpoint, rules_for(options), report.changes);
+  if (suggestion)
+    report.changes.add(Code::recipe_fits, "",
+                       "this looks like " + suggestion->name + ": --recipe " + suggestion->name +
+                           " brings it into the form that its code for 2.x reads");
   const torch::Provenance provenance = provenance_of(job, checkpoint.source->size(), options, report.changes);
   const Outputs outputs =
       plan_outputs(checkpoint, options.target, job.destination, provenance, report.changes);

@@ -19,7 +19,7 @@ enum class SpectralChoice : std::uint8_t {
 
 struct DiffOptions {
   std::string before, after;   // files or folders; without `after`, `before` is what --save wrote
-  convert::RuleOptions rules;  // what is compared: select, includes, excludes, and renames of before
+  convert::RuleOptions rules;  // what is compared: select, includes, excludes; renames and recipe of before
   bool as_stored = false;      // compare names and values as they are stored, not in the layout of 2.x
   bool after_is_result =
       false;           // after is compared as it is stored: it is to be what the rules make of before

@@ -20,7 +20,9 @@ using structure::kNoTensor;
 // The same part of both: one of them may be that part already.
 convert::RuleOptions options_of(const DiffOptions& options, bool is_before) {
   convert::RuleOptions rules = options.rules;
-  if (!is_before) rules.renames.clear();
+  if (is_before) return rules;
+  rules.renames.clear();
+  rules.recipe.reset();
   return rules;
 }
 

@@ -9,6 +9,7 @@
 #include "src/cli/inspect_check.h"
 #include "src/cli/inspect_stats.h"
 #include "src/cli/loading.h"
+#include "src/cli/recipes.h"
 #include "src/cli/sources.h"
 #include "src/cli/terminal.h"
 #include "src/convert/rule.h"
@@ -75,6 +76,10 @@ std::vector<report::GlobalFacts> describe_globals(const Checkpoint& checkpoint) 
 // The rules run on the checkpoint in memory; what they log is what convert would do.
 report::ConvertFacts try_rules(Checkpoint& checkpoint) {
   report::ConvertFacts facts;
+  if (const auto suggestion = suggest_recipe(checkpoint.values)) {
+    facts.recipe = suggestion->name;
+    facts.recipe_because = suggestion->because;
+  }
   try {
     convert::apply_rules(checkpoint, convert::RuleOptions{}, facts.changes);
   } catch (const Error& error) {

@@ -8,6 +8,7 @@
 #include "src/cli/inspect.h"
 #include "src/cli/list_rules.h"
 #include "src/cli/options.h"
+#include "src/cli/recipe.h"
 #include "src/cli/recorder.h"
 #include "src/cli/replay.h"
 #include "src/cli/signals.h"
@@ -26,6 +27,7 @@ int run(const ExplainOptions& options) { return run_explain(options); }
 int run(const ListRulesOptions& options) { return run_list_rules(options); }
 int run(const RecorderOptions& options) { return run_recorder(options); }
 int run(const DoctorOptions& options) { return run_doctor(options); }
+int run(const RecipeOptions& options) { return run_recipe(options); }
 int run(const InspectOptions& options) {
   watch_signals();
   return run_inspect(options);

@@ -50,10 +50,15 @@ struct ConvertArguments {
   std::string layout = "clean", target = "pt", shard_size;
   std::vector<std::string> renames;
   RuleArguments rules;
+  std::string recipe;
   bool no_sync = false, no_verify = false, no_progress = false;
 };
 
 void describe_layout(CLI::App& verb, ConvertArguments& to) {
+  verb.add_option("--recipe", to.recipe,
+                  "the layout that a known project's code for 2.x reads: a name that torchferry recipe list "
+                  "has, or a file of your own")
+      ->type_name("NAME|FILE.toml");
   verb.add_option(
           "--layout", to.layout,
           "clean (default): the layout that code for 2.x expects; keep: change only what would not load")
@@ -207,7 +212,8 @@ ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
   for (auto* const list : {&options.places.sources, &options.places.files, &options.places.skips,
                            &from.renames, &options.rules.includes, &options.rules.excludes})
     unmark(*list);
-  for (auto* const text : {&options.places.output, &options.report, &options.rules.select}) unmark(*text);
+  for (auto* const text : {&options.places.output, &options.report, &options.rules.select, &from.recipe})
+    unmark(*text);
   if (options.places.sources.empty()) throw_usage("SRC is required", "torchferry convert --help");
   if (options.places.output.empty()) throw_usage("--output is required", "torchferry convert --help");
   const std::string_view report = options.report;
@@ -222,6 +228,7 @@ ConvertOptions finished(ConvertArguments& from, const Shared& shared) {
   options.places.rename = [target = options.target.target](std::string_view name) {
     return converted_name(name, target);
   };
+  if (!from.recipe.empty()) options.rules.recipe = recipe_of(from.recipe, options.rules);
   options.sync = !from.no_sync;
   options.verify = !from.no_verify;
   options.progress = !from.no_progress;
@@ -284,6 +291,7 @@ Command parse_command_line(int argc, char** argv) {
   DiffArguments diff;
   ValidateArguments validate;
   HashArguments hash;
+  RecipeOptions recipe;
   RecorderOptions recorder;
   ReplayOptions replay;
   DoctorOptions doctor;
@@ -294,6 +302,7 @@ Command parse_command_line(int argc, char** argv) {
   describe_diff(app, diff);
   describe_validate(app, validate);
   describe_hash(app, hash);
+  describe_recipe(app, recipe);
   describe_recorder(app, recorder);
   describe_replay(app, replay);
   describe_doctor(app, doctor);
@@ -317,6 +326,7 @@ Command parse_command_line(int argc, char** argv) {
   if (app.got_subcommand("diff")) return finished(diff, shared);
   if (app.got_subcommand("validate")) return finished(validate, shared);
   if (app.got_subcommand("hash")) return finished(hash);
+  if (app.got_subcommand("recipe")) return finished(recipe);
   if (app.got_subcommand("recorder")) return finished(recorder);
   if (app.got_subcommand("replay")) return finished(replay);
   if (app.got_subcommand("doctor")) return finished(doctor);

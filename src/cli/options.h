@@ -11,6 +11,7 @@
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
 #include "src/cli/list_rules.h"
+#include "src/cli/recipe.h"
 #include "src/cli/recorder.h"
 #include "src/cli/replay.h"
 #include "src/cli/validate.h"
@@ -22,9 +23,9 @@ struct PrintText {
   std::string text;
 };
 
-using Command =
-    std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions, HashOptions,
-                 RecorderOptions, ReplayOptions, DoctorOptions, ExplainOptions, ListRulesOptions>;
+using Command = std::variant<PrintText, ConvertOptions, InspectOptions, DiffOptions, ValidateOptions,
+                             HashOptions, RecipeOptions, RecorderOptions, ReplayOptions, DoctorOptions,
+                             ExplainOptions, ListRulesOptions>;
 
 // Throws Code::bad_usage, with the nearest verb or option where one was mistyped.
 Command parse_command_line(int argc, char** argv);

@@ -96,6 +96,8 @@ void describe_pairing(CLI::App& verb, DiffArguments& to) {
       ->type_name("GLOB");
   add_list(verb, "--rename", to.renames, "rename keys of before: 're=sub'; may be repeated")
       ->type_name("RE=SUB");
+  verb.add_option("--recipe", to.recipe, "bring before into the layout that a recipe gives; see convert")
+      ->type_name("NAME|FILE.toml");
   verb.add_option("--map", to.options.map, "pairs of names, before and after: lines or a JSON object")
       ->type_name("FILE");
   verb.add_flag("--as-stored", to.options.as_stored,
@@ -123,7 +125,7 @@ DiffOptions comparison_of(DiffArguments& from) {
                            &options.skips, &from.renames})
     unmark(*list);
   for (auto* const text :
-       {&options.before, &options.after, &options.map, &options.policy, &options.rules.select})
+       {&options.before, &options.after, &options.map, &options.policy, &options.rules.select, &from.recipe})
     unmark(*text);
   if (from.close)
     options.bounds.push_back({.pattern = "*", .rtol = {}, .atol = {}, .ulp = {}, .torch_testing = true});
@@ -131,6 +133,9 @@ DiffOptions comparison_of(DiffArguments& from) {
   add_bounds("--atol", from.atols, &BoundRow::atol, options.bounds);
   add_bounds("--ulp", from.ulps, &BoundRow::ulp, options.bounds);
   options.rules.renames = renames_of(from.renames);
+  if (!from.recipe.empty() && options.as_stored)
+    throw_usage("--recipe changes the layout, which --as-stored forbids", "leave one of them out");
+  if (!from.recipe.empty()) options.rules.recipe = recipe_of(from.recipe, options.rules);
   options.nan_strict = from.nan == "strict";
   options.check_dtype = !from.no_check_dtype;
   return options;

@@ -3,6 +3,7 @@
 #include <regex>
 #include <string_view>
 
+#include "src/cli/recipes.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -56,6 +57,15 @@ std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts) {
     renames.push_back({text.substr(0, equals), text.substr(equals + 1)});
   }
   return renames;
+}
+
+std::shared_ptr<const convert::Recipe> recipe_of(const std::string& name, const convert::RuleOptions& rules) {
+  if (rules.layout == convert::Layout::keep)
+    throw_usage("--recipe changes the layout, which --layout keep forbids", "leave one of them out");
+  if (!rules.select.empty())
+    throw_usage("--recipe is about whole checkpoints, --select takes a part of one",
+                "a recipe of your own may have a step: select = " + quote(rules.select));
+  return find_recipe(name).recipe;
 }
 
 }  // namespace ferry::cli

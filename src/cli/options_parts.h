@@ -2,12 +2,14 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "src/cli/diff.h"
 #include "src/cli/doctor.h"
 #include "src/cli/hash.h"
+#include "src/cli/recipe.h"
 #include "src/cli/replay.h"
 #include "src/cli/terminal.h"
 #include "src/cli/validate.h"
@@ -40,6 +42,9 @@ CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::
 
 std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts);
 
+// The recipe of that name or in that file.  Throws where the other rules leave it no room.
+std::shared_ptr<const convert::Recipe> recipe_of(const std::string& name, const convert::RuleOptions& rules);
+
 // --- Options that choose and steer the rules of convert
 
 struct RuleArguments {
@@ -55,6 +60,7 @@ void finish_rules(RuleArguments& from, convert::RuleOptions& rules);
 struct DiffArguments {
   DiffOptions options;
   std::vector<std::string> renames, rtols, atols, ulps;
+  std::string recipe;
   std::string nan = "equal", spectral = "worst";
   bool close = false, no_check_dtype = false, no_progress = false;
 };
@@ -79,6 +85,9 @@ struct HashArguments {
 };
 void describe_hash(CLI::App& app, HashArguments& to);
 HashOptions finished(HashArguments& from);
+
+void describe_recipe(CLI::App& app, RecipeOptions& to);
+RecipeOptions finished(RecipeOptions& options);
 
 void describe_replay(CLI::App& app, ReplayOptions& to);
 ReplayOptions finished(ReplayOptions& from);

@@ -132,8 +132,10 @@ ValidateOptions finished(ValidateArguments& from, const Shared& shared) {
                            &options.sarif, &options.markdown, &options.save})
     unmark(*text);
   check_suffixes(options.reports);
+  from.compare.options.rules.layout = from.layout == "keep" ? convert::Layout::keep : convert::Layout::clean;
   check.diff = comparison_of(from.compare);
-  check.diff.rules.layout = from.layout == "keep" ? convert::Layout::keep : convert::Layout::clean;
+  if (check.diff.rules.recipe && check.diff.after.empty())
+    throw_usage("--recipe needs two checkpoints", "torchferry validate BEFORE AFTER --recipe NAME");
   check.diff.spectral = SpectralChoice::none;
   if (!from.dtype.empty()) check.dtype = dtype_by_name(from.dtype);
   if (check.diff.after.empty() && !check.diff.before.ends_with(".toml") && !options.save.empty())

@@ -128,6 +128,12 @@ std::vector<std::string_view> words(std::string_view text) {
   return all;
 }
 
+bool is_optimizer(const ValueGraph& graph, NodeId dict) {
+  const NodeId groups = graph.find(dict, "param_groups"), state = graph.find(dict, "state");
+  return groups != kNoNode && are_groups(graph, groups) && state != kNoNode &&
+         graph.kind(state) == Kind::dict;
+}
+
 std::vector<Optimizer> find_optimizers(const ValueGraph& graph) {
   std::vector<Optimizer> all;
   const Paths paths(graph, Reach::containers);

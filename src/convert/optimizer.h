@@ -38,6 +38,9 @@ struct Optimizer {
   const OptimizerKind* kind;  // nullptr when it is none that we know
 };
 
+// True for a dict of that form, whatever its class.
+bool is_optimizer(const ValueGraph& graph, NodeId dict);
+
 // Every optimizer state, nested anywhere.
 std::vector<Optimizer> find_optimizers(const ValueGraph& graph);
 

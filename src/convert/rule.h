@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "src/convert/recipe.h"
 #include "src/core/change_log.h"
 #include "src/core/checkpoint.h"
 
@@ -66,8 +68,9 @@ struct RuleOptions {
   std::vector<std::string>
       includes;  // globs over dotted paths; when any is given, only tensors that match one stay
   std::vector<std::string> excludes;
-  bool integer_steps = false;        // for optimizers of PyTorch before 1.12: the file goes back to them
-  std::vector<std::string> without;  // identifiers of rules that are left out, whatever the layout
+  bool integer_steps = false;            // for optimizers of PyTorch before 1.12: the file goes back to them
+  std::shared_ptr<const Recipe> recipe;  // none: the layout stays the user's own
+  std::vector<std::string> without;      // identifiers of rules that are left out, whatever the layout
   std::vector<Fix> fixes;
   Amp amp = Amp::scaler;
   StaticScale static_scale = StaticScale::none;
@@ -87,7 +90,7 @@ const Rule* find_rule(std::string_view id);  // nullptr when there is none
 
 // Applies every rule that the options call for: first what was asked, then, after logging what the reader
 // already turned into plain data (notes.h), the others.  Paths in the log are those of the selected subtree.
-// Throws Code::nothing_selected, Code::key_collision, Code::bad_usage.
+// Throws Code::nothing_selected, Code::key_collision, Code::bad_usage, Code::recipe_mismatch.
 void apply_rules(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 }  // namespace ferry::convert

@@ -10,10 +10,14 @@ namespace {
 
 // What was asked for comes first, so that the other rules see, and report, only what will be written; but
 // names are changed when prefixes are gone, for they are the names that people write their patterns for.
-// Parameters are numbered before steps move from groups into states, which are found by those numbers; what
-// tells the optimizers of apex is there until their groups are completed;
+// A recipe finds prefixes gone and states of apex already those of torch; what it drops is not worked on any
+// more.  Parameters are numbered before steps move from groups into states, which are found by those numbers;
+// what tells the optimizers of apex is there until their groups are completed;
 // compaction comes last, when no tensor is added or dropped any more.
+constexpr std::string_view kRecipe = "recipe";
+
 constexpr auto kRules = std::to_array<Rule>({
+    {"recipe_shape", "a recipe is for files of one layout", When::asked, check_recipe_shape},
     {"select", "only a part of the checkpoint is wanted", When::asked, select_subtree},
     {"filter", "only some of the tensors are wanted", When::asked, filter_tensors},
     {"prefixes", "a model that is not wrapped has no such keys", When::layout, strip_prefixes},
@@ -48,6 +52,7 @@ constexpr auto kRules = std::to_array<Rule>({
      put_masters_into_model},
     {"scaler", "an enabled GradScaler refuses the empty state of a disabled one", When::layout,
      empty_scalers_to_none},
+    {kRecipe, "the project's new code reads another layout", When::asked, apply_recipe},
     {"cyclic_lr", "CyclicLR of 2.x wants _scale_fn_custom and finds its own function by the mode",
      When::layout, convert_cyclic_lr},
     {"one_cycle_lr", "OneCycleLR of 2.x names its curve and lists its phases", When::layout,
@@ -68,6 +73,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"compact", "torch.save wrote whole storages for small views", When::layout, compact_storages},
     {"newer", "the first releases of 2.x know fewer kinds of values", When::needed_to_load,
      remark_newer_values},
+    {"recipe_result", "what a recipe promises must hold", When::asked, check_recipe_result},
 });
 
 bool is_fixed(const Rule& rule, const RuleOptions& options) {
@@ -109,12 +115,14 @@ std::string_view when_name(When when) {
 void apply_rules(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
   const NodeId source_root = checkpoint.values.root();
   bool notes_logged = false;
+  bool moves_to_come = options.recipe != nullptr;  // notes have the paths of what is written
   for (const Rule& rule : kRules) {
-    if (!notes_logged && rule.when != When::asked && rule.when != When::fix) {
+    if (!notes_logged && !moves_to_come && rule.when != When::asked && rule.when != When::fix) {
       log_notes(checkpoint, source_root, log);
       notes_logged = true;
     }
     if (called_for(rule, options)) rule.apply(checkpoint, options, log);
+    if (rule.id == kRecipe) moves_to_come = false;
   }
 }
 

@@ -69,6 +69,8 @@ enum class Code : std::uint16_t {
   bad_policy = 413,
   model_failed = 414,
   weights_misfit = 415,
+  bad_recipe = 431,
+  recipe_mismatch = 432,
   // TF5xx: changes made by a conversion
   prefix_stripped = 501,
   amp_to_scaler = 502,
@@ -94,6 +96,12 @@ enum class Code : std::uint16_t {
   optimizer_history = 525,
   layout_fixed = 526,
   rng_state = 527,
+  recipe_applied = 530,
+  recipe_selected = 531,
+  recipe_moved = 532,
+  recipe_renamed = 533,
+  recipe_dropped = 534,
+  recipe_set = 535,
   steps_to_integers = 540,
   tied_once = 541,
   // TF6xx: remarks
@@ -145,6 +153,8 @@ enum class Code : std::uint16_t {
   precision_drift = 709,
   device_missing = 710,
   partner_missing = 711,
+  recipe_fits = 630,
+  recipe_note = 631,
 };
 
 struct CodeInfo {

@@ -74,7 +74,8 @@ struct Inspection {
 
 struct ConvertFacts {
   ChangeLog changes;
-  std::optional<Error> error;  // convert would fail
+  std::optional<Error> error;          // convert would fail
+  std::string recipe, recipe_because;  // the recipe for such files, and why it is the one; empty: none
 };
 
 struct InspectionStyle {

@@ -331,6 +331,13 @@ void InspectionJson::end(const ConvertFacts& facts) {
   }
   json_.end_array();
   if (facts.error) error(*facts.error);
+  if (!facts.recipe.empty()) {
+    json_.key("recipe");
+    json_.begin_object(Lines::one);
+    json_.field("name", facts.recipe);
+    json_.field("because", facts.recipe_because);
+    json_.end_object();
+  }
   json_.end_object();
   close();
 }

@@ -308,6 +308,9 @@ void InspectionText::end(const ConvertFacts& facts) {
     say(text);
   }
   if (groups.size() > most) say("… " + grouped(groups.size() - most) + " more (--all)");
+  if (facts.recipe.empty()) return;
+  line("recipe", escape_for_terminal(facts.recipe) + " (convert --recipe " +
+                     escape_for_terminal(facts.recipe) + "): " + escape_for_terminal(facts.recipe_because));
 }
 
 void InspectionText::failed(const std::string& path, std::uint64_t size_bytes, std::string_view format,

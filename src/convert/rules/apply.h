@@ -120,4 +120,13 @@ void compact_storages(Checkpoint& checkpoint, const RuleOptions& options, Change
 // Changes nothing: says which values the weights_only of the first 2.x releases does not know.
 void remark_newer_values(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
+// Throws Code::recipe_mismatch where the file is none of those that the recipe is for.
+void check_recipe_shape(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
+
+// Takes the steps of the recipe in order.  Throws Code::recipe_mismatch, Code::key_collision.
+void apply_recipe(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
+
+// Throws Code::recipe_mismatch where the result is not what the recipe requires of it.
+void check_recipe_result(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
+
 }  // namespace ferry::convert

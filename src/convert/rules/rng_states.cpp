@@ -8,9 +8,9 @@
 //   12    int32       seeded, 0 or 1
 //   16    uint64      the next word of the state, 0 to 624
 //   24    uint64[624] the state of MT19937, each below 2³²
-//   5016  double      x, y and rho of the pair of normal numbers made last; in 2.x y is the second number of the pair
-//   5040  int32       whether that number is still to be drawn; 4 bytes of padding
-//   5048  float       the same for pairs that were drawn as float32; one byte: whether there is one; 3 of padding
+//   5016  double      x, y and rho of the pair of normal numbers made last; in 2.x y is the second number of
+//   the pair 5040  int32       whether that number is still to be drawn; 4 bytes of padding 5048  float the
+//   same for pairs that were drawn as float32; one byte: whether there is one; 3 of padding
 //
 // CUDA, 816 bytes up to PyTorch 1.13: 800 of 0xff where a generator of older releases was, then the seed and
 // the offset of Philox, the 16 bytes that 2.x keeps.
@@ -54,11 +54,13 @@ bool is_cpu_state(std::span<const std::byte> state) {
   return true;
 }
 
-// Old releases kept x and rho of a pair until its second number was drawn; 2.x has that number itself in the place of y.
+// Old releases kept x and rho of a pair until its second number was drawn; 2.x has that number itself in the
+// place of y.
 std::vector<std::byte> cpu_state(std::vector<std::byte> state) {
   state.resize(kCpuSize);
   if (field<std::int32_t>(state, 5040) == 1) {
-    const double second = field<double>(state, 5032) * std::sin(2. * std::numbers::pi * field<double>(state, 5016));
+    const double second =
+        field<double>(state, 5032) * std::sin(2. * std::numbers::pi * field<double>(state, 5016));
     std::memcpy(state.data() + 5024, &second, sizeof second);
   }
   return state;
