@@ -103,6 +103,7 @@ TEST(ValidationPolicy, RefusesWhatItCannotMean) {
 
 TEST(Nearest, KnowsWhatIsTooFar) {
   EXPECT_EQ(nearest("befor", {"before", "after"}), "before");
+  EXPECT_EQ(nearest("shwo", {"list", "show"}), "show");
   EXPECT_EQ(nearest("xyz", {"before", "after"}), "");
 }
 
