@@ -329,6 +329,7 @@ class Flattener {
         graph_.attributes(root) != kNoNode)
       return false;
     const auto items = graph_.items(root);
+    if (items.empty()) return false;  // which kind of dict it was, nothing else would say
     for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
       if (!graph_.is_text(items[i]) || graph_.kind(items[i + 1]) != Kind::tensor) return false;
       const Tensor& tensor = checkpoint_.tensors[graph_.index(items[i + 1])];

@@ -90,7 +90,15 @@ void put_entry(Writer& out, const Entry& entry) {
 }
 
 // Both forms of the end, needed or not.
+// numpy knows an archive by its first bytes and takes one without records only where the plain end comes
+// first.
+std::size_t end_bytes(std::size_t count) { return count == 0 ? end::kBytes : kEndBytes; }
+
 void put_end(Writer& out, std::uint64_t count, std::uint64_t offset, std::uint64_t size) {
+  if (count == 0) {
+    out.u32(end::kSignature).u64(0).u32(0).u32(narrow(offset)).u16(0);
+    return;
+  }
   out.u32(end64::kSignature).u64(end64::kRecordSizeValue).u16(kMadeByUnix).u16(kVersionZip64);
   out.u32(0).u32(0).u64(count).u64(count).u64(size).u64(offset);
   out.u32(locator64::kSignature).u32(0).u64(offset + size).u32(1);
@@ -151,13 +159,15 @@ std::vector<std::byte> data_descriptor(const Entry& entry) {
 
 std::vector<std::byte> directory(std::span<const Entry> entries, std::uint64_t offset) {
   const std::uint64_t size = entries_size(entries);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size + kEndBytes));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size + end_bytes(entries.size())));
   Writer out(bytes);
   for (const Entry& entry : entries) put_entry(out, entry);
   put_end(out, entries.size(), offset, size);
   return bytes;
 }
 
-std::uint64_t directory_size(std::span<const Entry> entries) { return entries_size(entries) + kEndBytes; }
+std::uint64_t directory_size(std::span<const Entry> entries) {
+  return entries_size(entries) + end_bytes(entries.size());
+}
 
 }  // namespace ferry::zip

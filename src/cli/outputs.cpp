@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "formats/hdf5/names.h"
 #include "formats/hdf5/skeleton.h"
 #include "formats/safetensors/write.h"
 #include "formats/state/state.h"
@@ -66,6 +67,8 @@ class Planner {
     // Only safetensors has a place for further names.
     if (options_.target != Target::safetensors) flat_.needed = flat_.needed || !flat_.aliases.empty();
     for (const state::NamedTensor& named : flat_.tensors) {
+      // Nobody else reads "%2F" as a slash, so the names themselves stand in the text.
+      if (options_.target == Target::hdf5 && hdf5::link_name(named.name) != named.name) flat_.needed = true;
       const Tensor& tensor = checkpoint_.tensors[named.tensor];
       const auto shape = checkpoint_.shape(tensor);
       specs_.push_back({named.name, tensor.dtype, {shape.begin(), shape.end()}});
