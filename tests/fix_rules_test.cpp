@@ -386,5 +386,58 @@ TEST(FlatWeights, ThatAreAloneStay) {
   EXPECT_THAT(m.log.changes(), IsEmpty());
 }
 
+// --- Generators.  That CPU states go on with the numbers of the old release is what
+// tests/oracle/migration_states.py asks PyTorch.
+
+NodeId state_of_bytes(Maker& m, std::vector<std::byte> content) {
+  const std::int64_t shape[] = {static_cast<std::int64_t>(content.size())};
+  return m.graph.make_indexed(
+      Kind::tensor, m.checkpoint.add_tensor(DType::uint8, shape, std::move(content), false, "state"));
+}
+
+std::vector<std::byte> cuda_state() {
+  std::vector<std::byte> state(816, std::byte{0xff});
+  for (std::size_t i = 0; i < 16; ++i) state[800 + i] = static_cast<std::byte>(i + 1);
+  return state;
+}
+
+std::vector<std::byte> content_of(const Maker& m, NodeId node) {
+  const Tensor& tensor = m.checkpoint.tensors[m.graph.index(node)];
+  const StorageBytes& content = m.checkpoint.storages[tensor.storage].bytes;
+  return content.source->read({content.offset, content.size});
+}
+
+TEST(RngStates, OfCudaKeepSeedAndOffset) {
+  Maker m;
+  const NodeId state = state_of_bytes(m, cuda_state());
+  const NodeId root = m.dict({{"cuda", state}});
+  m.convert(root, fix("rng_states"));
+  EXPECT_EQ(m.change(Code::rng_state).path, "cuda");
+  const std::vector<std::byte> old = cuda_state(), now = content_of(m, state);
+  EXPECT_EQ(now, std::vector<std::byte>(old.end() - 16, old.end()));
+  EXPECT_FALSE(m.log.has(Code::old_rng_state));
+}
+
+TEST(RngStates, StayWithoutTheFixAndAreNamed) {
+  Maker m;
+  const NodeId state = state_of_bytes(m, cuda_state());
+  m.convert(m.dict({{"cuda", state}}));
+  EXPECT_EQ(content_of(m, state), cuda_state());
+  EXPECT_THAT(m.change(Code::old_rng_state).what,
+              HasSubstr("816 bytes, where 2.x takes 16: --fix rng_states"));
+}
+
+TEST(RngStates, OtherTensorsOfTheirSizesStay) {
+  Maker m;
+  std::vector<std::byte> bright = cuda_state();
+  bright[0] = std::byte{0xfe};
+  std::vector<std::byte> noise(5048, std::byte{1});
+  const NodeId first = state_of_bytes(m, bright), second = state_of_bytes(m, noise);
+  m.convert(m.dict({{"mask", first}, {"noise", second}}), fix("rng_states"));
+  EXPECT_EQ(content_of(m, first), bright);
+  EXPECT_EQ(content_of(m, second), noise);
+  EXPECT_FALSE(m.log.has(Code::rng_state));
+}
+
 }  // namespace
 }  // namespace ferry::convert

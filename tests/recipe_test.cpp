@@ -109,7 +109,7 @@ TEST(RecipeFile, RequirementsKeepTheirOrderAndSayAllTheyCan) {
       "\"a\" = { is = \"dict\", keys = \"str|int\", values = \"float\" }\n"
       "\"m\" = { is = \"str\", text = [\"a*\", \"b\"] }\n[[match]]\n\".\" = \"state_dict\"\n");
   ASSERT_EQ(recipe.matches.size(), 2u);
-  const Shape& shape = recipe.matches[0];
+  const RecipeShape& shape = recipe.matches[0];
   ASSERT_EQ(shape.size(), 3u);
   EXPECT_EQ(shape[0].path, "z");
   EXPECT_TRUE(shape[0].optional);

@@ -18,8 +18,8 @@ namespace {
 using convert::Form;
 using convert::Literal;
 using convert::Recipe;
+using convert::RecipeShape;
 using convert::Requirement;
-using convert::Shape;
 using convert::Step;
 using convert::Verb;
 
@@ -159,20 +159,20 @@ Requirement requirement_of(const toml::key& key, const toml::node& node) {
   return to;
 }
 
-Shape shape_of(const toml::node& node, std::string_view what) {
+RecipeShape shape_of(const toml::node& node, std::string_view what) {
   const toml::table* const table = node.as_table();
   if (table == nullptr) refuse(std::string(what) + " is a table of paths and what lies there", node.source());
-  Shape shape;
+  RecipeShape shape;
   for (const auto& [key, value] : as_written(*table)) shape.push_back(requirement_of(*key, *value));
   if (shape.empty()) refuse(std::string(what) + " names no path", node.source());
   return shape;
 }
 
 // [match] once, or [[match]] for every shape.
-std::vector<Shape> shapes_of(const toml::node& node, std::string_view what) {
+std::vector<RecipeShape> shapes_of(const toml::node& node, std::string_view what) {
   const toml::array* const list = node.as_array();
   if (list == nullptr) return {shape_of(node, what)};
-  std::vector<Shape> shapes;
+  std::vector<RecipeShape> shapes;
   for (const toml::node& item : *list) shapes.push_back(shape_of(item, what));
   return shapes;
 }

@@ -164,15 +164,15 @@ bool says_something(const ShapeLine& line) {
 
 std::span<const FormName> form_names() { return kForms; }
 
-std::vector<ShapeLine> find_shape(const ValueGraph& graph, const Shape& shape) {
+std::vector<ShapeLine> find_shape(const ValueGraph& graph, const RecipeShape& shape) {
   std::vector<ShapeLine> lines;
   for (const Requirement& requirement : shape) lines.push_back(look(graph, requirement));
   return lines;
 }
 
-ShapeFit find_fit(const ValueGraph& graph, std::span<const Shape> shapes) {
+ShapeFit find_fit(const ValueGraph& graph, std::span<const RecipeShape> shapes) {
   ShapeFit best;
-  for (const Shape& shape : shapes) {
+  for (const RecipeShape& shape : shapes) {
     ShapeFit fit;
     fit.lines = find_shape(graph, shape);
     fit.fits = std::all_of(fit.lines.begin(), fit.lines.end(), [](const auto& line) { return line.holds; });

@@ -52,7 +52,7 @@ struct Requirement {
   std::vector<Form> values;       // of a dict, list or tuple
   std::vector<std::string> text;  // globs, of which a text must match one; empty: whatever it is
 };
-using Shape = std::vector<Requirement>;
+using RecipeShape = std::vector<Requirement>;
 
 // A plain value as a recipe writes it down.
 struct Literal;
@@ -72,16 +72,16 @@ struct Step {
   std::string from;     // the value that is set is what lies there
   Literal value;        // or this
   bool optional = false;  // nothing need lie at `path`
-  Shape when;             // the step is taken where all of this holds
+  RecipeShape when;       // the step is taken where all of this holds
   std::size_t line = 0;   // in the file of the recipe
 };
 
 struct Recipe {
-  std::string name;            // "ffb6d"
-  std::string about;           // one sentence
-  std::vector<Shape> matches;  // it is for files of any of these shapes
+  std::string name;                  // "ffb6d"
+  std::string about;                 // one sentence
+  std::vector<RecipeShape> matches;  // it is for files of any of these shapes
   std::vector<Step> steps;
-  std::vector<Shape> results;  // what it leaves is of one of these shapes; empty: whatever it is
+  std::vector<RecipeShape> results;  // what it leaves is of one of these shapes; empty: whatever it is
 };
 
 // What one requirement finds.
@@ -90,7 +90,7 @@ struct ShapeLine {
   std::string what;  // "is a state_dict", "is missing"
   bool holds;
 };
-std::vector<ShapeLine> find_shape(const ValueGraph& graph, const Shape& shape);
+std::vector<ShapeLine> find_shape(const ValueGraph& graph, const RecipeShape& shape);
 
 // The shape of which most holds.
 struct ShapeFit {
@@ -100,7 +100,7 @@ struct ShapeFit {
   std::string because() const;        // "model is a state_dict, epoch is an int …"
   std::string first_failure() const;  // "amp is missing, must be a dict"
 };
-ShapeFit find_fit(const ValueGraph& graph, std::span<const Shape> shapes);
+ShapeFit find_fit(const ValueGraph& graph, std::span<const RecipeShape> shapes);
 
 // A recipe that is part of the program, as it stands in src/convert/recipes.
 struct RecipeText {

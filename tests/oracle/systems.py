@@ -41,8 +41,8 @@ def is_plain(value):
 def structure_faults(value, wanted, path=""):
     """`wanted`: a type, a tuple of types, {key: wanted} for exactly these keys in this order, {type: wanted} for keys of that type,
     [wanted] for a list of such items, a function that says whether it will do, or None."""
-    if wanted is None or value is None:
-        return [] if wanted is value is None else ["%s is %r" % (path, value)]
+    if wanted is None:
+        return [] if value is None else ["%s is %.80r" % (path, value)]
     if isinstance(wanted, dict) and isinstance(next(iter(wanted)), (type, tuple)):
         kind, inner = next(iter(wanted.items()))
         if not isinstance(value, dict) or not all(type(k) in (kind if isinstance(kind, tuple) else (kind,)) for k in value):
@@ -71,7 +71,7 @@ def state_dict(value):
 def optimizer(value):
     """Numbered parameters, tensor steps, groups of 2.x: see optimizer_faults for the rest."""
     import torch
-    return list(value) == ["state", "param_groups"] and list(value["state"]) == sorted(value["state"]) and \
+    return sorted(value) == ["param_groups", "state"] and all(type(k) is int for k in value["state"]) and \
         all(isinstance(s["step"], torch.Tensor) for s in value["state"].values()) and \
         sorted(p for g in value["param_groups"] for p in g["params"]) == list(range(sum(len(g["params"]) for g in value["param_groups"])))
 
@@ -80,12 +80,16 @@ SCALER = {"scale": float, "growth_factor": float, "backoff_factor": float, "grow
 AERO_MODEL = {"class": lambda v: type(v) is str and v.startswith("src.models."), "args": tuple, "kwargs": {str: is_plain}, "state": state_dict}
 
 
-def layout_of(name, recipe, checkpoint):
+def layout_of(name, recipe, checkpoint, python2=False):
     """What the loader for 2.x reads."""
     if recipe == "ffb6d":
         static = name in ("seed_ffb6d_o0", "ffb6d_o0")
         scaler = None if static or checkpoint.get("scaler", 0) is None else SCALER
-        return {"epoch": int, "it": int, "best_prec": float, "model_state": state_dict, "optimizer_state": optimizer, "scaler": scaler}
+        wanted = {"epoch": int, "it": int, "best_prec": float, "model_state": state_dict, "optimizer_state": optimizer, "scaler": scaler}
+        if name == "ffb6d_three_losses":
+            wanted["scalers"] = [SCALER]
+        # A dict of Python 2 has the order of its hashes.
+        return {k: wanted[k] for k in checkpoint} if python2 and set(wanted) == set(checkpoint) else wanted
     if recipe in ("x-clip", "animal-clip"):
         return {"model": state_dict, "optimizer": optimizer, "lr_scheduler": TEXT_DICT, "max_accuracy": float, "epoch": int,
                 "config": lambda v: type(v) is dict and is_plain(v) and type(v["TRAIN"]) is dict and type(v["TRAIN"]["OPT_LEVEL"]) is str}
@@ -174,7 +178,7 @@ def check_authentic(case):
         if status != 0:
             return dict(result, failures=["exit %s: %s" % (status, message)])
         checkpoint = oracle.load_safely(out)
-        faults = structure_faults(checkpoint, layout_of(case.name, recipe, checkpoint))
+        faults = structure_faults(checkpoint, layout_of(case.name, recipe, checkpoint, "py27" in case.group))
         if recipe == "aero" and not strides_are_lists(checkpoint):
             faults.append("kwargs.strides is no list")
         comparison = oracle.Comparison(case, "clean")
