@@ -77,7 +77,7 @@ LIBRARIES = {
 STANDARD = re.compile(r"[a-z_0-9]+$")
 SYSTEM = re.compile(
     r"(sys|linux|asm|netinet|arpa)/|"
-    r"(dirent|dlfcn|endian|errno|fcntl|fnmatch|glob|limits|poll|pthread|sched|signal|spawn|stdint|stdio|"
+    r"(dirent|dlfcn|endian|errno|fcntl|fnmatch|glob|limits|malloc|poll|pthread|sched|signal|spawn|stdint|stdio|"
     r"stdlib|string|termios|time|unistd|cpuid|immintrin|x86intrin|arm_neon)\.h$"
 )
 

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "formats/golden/layout.h"
-#include "formats/numpy/header.h"
+#include "formats/numpy/write.h"
 #include "formats/zip/crc32.h"
 #include "formats/zip/encode.h"
 #include "src/core/checked.h"
@@ -20,66 +20,8 @@ namespace {
   throw Error(code, what).in("in " + quote(path));
 }
 
-// The text by which numpy knows a type; little-endian.
-std::string_view descr_of(DType dtype) {
-  switch (dtype) {
-    case DType::boolean:
-      return "|b1";
-    case DType::int8:
-      return "|i1";
-    case DType::uint8:
-      return "|u1";
-    case DType::int16:
-      return "<i2";
-    case DType::int32:
-      return "<i4";
-    case DType::int64:
-      return "<i8";
-    case DType::uint16:
-      return "<u2";
-    case DType::uint32:
-      return "<u4";
-    case DType::uint64:
-      return "<u8";
-    case DType::float16:
-      return "<f2";
-    case DType::float32:
-      return "<f4";
-    case DType::float64:
-      return "<f8";
-    case DType::complex64:
-      return "<c8";
-    case DType::complex128:
-      return "<c16";
-    default:
-      return "";
-  }
-}
-
-std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + (shape.size() == 1 ? ",)" : ")");
-}
-
-// What stands before the data of a .npy file, as numpy itself writes it: version 1.0, filled up to a multiple
-// of 64.
-std::vector<std::byte> array_header(std::string_view descr, std::span<const std::int64_t> shape) {
-  constexpr std::size_t kBefore = 10, kMultiple = 64;  // magic, version and size
-  std::string text =
-      "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': " + shape_text(shape) + ", }";
-  const std::size_t whole = (kBefore + text.size() + 1 + kMultiple - 1) / kMultiple * kMultiple;
-  text.append(whole - kBefore - text.size() - 1, ' ');
-  text += '\n';
-  std::vector<std::byte> bytes(kBefore);
-  const Bytes magic = as_bytes(numpy::kMagic);
-  std::copy(magic.begin(), magic.end(), bytes.begin());
-  bytes[magic.size()] = std::byte{1};
-  store_le(&bytes[kBefore - 2], static_cast<std::uint16_t>(text.size()));
-  const Bytes characters = as_bytes(text);
-  bytes.insert(bytes.end(), characters.begin(), characters.end());
-  return bytes;
-}
+// Without ml_dtypes numpy takes bfloat16 for two bytes without a meaning, and goldens are read without it.
+bool is_known_to_numpy(DType dtype) { return dtype != DType::bfloat16 && !numpy::descr_of(dtype).empty(); }
 
 // JSON has no infinity and no NaN; readers take their names for them (FORMAT.md).
 std::string json_value(const AttributeValue& value) {
@@ -92,14 +34,14 @@ std::string json_value(const AttributeValue& value) {
 }  // namespace
 
 void GoldenWriter::put(std::string_view path, DType dtype, std::span<const std::int64_t> shape, Bytes bytes) {
-  const std::string_view descr = descr_of(dtype);
-  if (descr.empty())
+  if (!is_known_to_numpy(dtype))
     refuse(Code::unsupported_value, "numpy has no type " + std::string(info(dtype).name), path);
   const auto numel = checked_numel(shape);
   const auto size = numel ? checked_mul(*numel, std::int64_t{info(dtype).itemsize}) : std::nullopt;
   if (!size || static_cast<std::uint64_t>(*size) != bytes.size())
     refuse(Code::internal, "the bytes of the array do not fit its type and shape", path);
-  add_member(std::string(path) + std::string(kArraySuffix), array_header(descr, shape), bytes);
+  const std::string header = numpy::array_header(dtype, shape);
+  add_member(std::string(path) + std::string(kArraySuffix), as_bytes(header), bytes);
 }
 
 void GoldenWriter::attribute(std::string_view path, std::string_view name, AttributeValue value) {

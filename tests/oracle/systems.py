@@ -69,7 +69,12 @@ def state_dict(value):
 
 
 def optimizer(value):
-    """Numbered parameters, tensor steps, groups of 2.x: see optimizer_faults for the rest."""
+    """Numbered parameters in order, tensor steps, groups of 2.x: see optimizer_faults for the rest."""
+    return list(value) == ["state", "param_groups"] and list(value["state"]) == sorted(value["state"]) and optimizer_of_python2(value)
+
+
+def optimizer_of_python2(value):
+    """The same; but the dicts of Python 2 had the order of their hashes."""
     import torch
     return sorted(value) == ["param_groups", "state"] and all(type(k) is int for k in value["state"]) and \
         all(isinstance(s["step"], torch.Tensor) for s in value["state"].values()) and \
@@ -85,10 +90,10 @@ def layout_of(name, recipe, checkpoint, python2=False):
     if recipe == "ffb6d":
         static = name in ("seed_ffb6d_o0", "ffb6d_o0")
         scaler = None if static or checkpoint.get("scaler", 0) is None else SCALER
-        wanted = {"epoch": int, "it": int, "best_prec": float, "model_state": state_dict, "optimizer_state": optimizer, "scaler": scaler}
+        wanted = {"epoch": int, "it": int, "best_prec": float, "model_state": state_dict,
+                  "optimizer_state": optimizer_of_python2 if python2 else optimizer, "scaler": scaler}
         if name == "ffb6d_three_losses":
             wanted["scalers"] = [SCALER]
-        # A dict of Python 2 has the order of its hashes.
         return {k: wanted[k] for k in checkpoint} if python2 and set(wanted) == set(checkpoint) else wanted
     if recipe in ("x-clip", "animal-clip"):
         return {"model": state_dict, "optimizer": optimizer, "lr_scheduler": TEXT_DICT, "max_accuracy": float, "epoch": int,

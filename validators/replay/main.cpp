@@ -46,8 +46,9 @@ void limit(int resource, std::uint64_t most) {
     throw Error(Code::limit_exceeded, "the limits of the request cannot be set");
 }
 
-// A pass frees its tensors and the next one allocates the same again.  By default glibc gives every large block, and the
-// end of the heap, back to the system in between; a third of the time of a small model then goes into page faults.
+// A pass frees its tensors and the next one allocates the same again.  By default glibc gives every large
+// block, and the end of the heap, back to the system in between; a third of the time of a small model then
+// goes into page faults.
 void keep_freed_memory() {
 #ifdef __GLIBC__
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that it takes
