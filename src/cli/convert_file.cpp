@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "formats/copy/copy.h"
+#include "formats/copy/indices.h"
 #include "formats/copy/source_tap.h"
 #include "formats/formats.h"
 #include "formats/torch/write.h"
@@ -181,6 +182,7 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
   // What the input is comes first: a refusal for safety outranks a destination that is taken.
   Checkpoint checkpoint = open_checkpoint(open_file(job.source.path), Limits{});
   checkpoint.container.records = {};  // only inspect lists them; of 100,000 the memory is worth having
+  copy::check_indices(checkpoint);
   check_place(job, options);
   const auto suggestion = options.rules.recipe ? std::nullopt : suggest_recipe(checkpoint.values);
   convert::apply_rules(checkpoint, rules_for(options), report.changes);
