@@ -31,6 +31,7 @@ const Sample kSamples[] = {
     {"state.pt", "torch zip", true},
     {"state.pt2", "torch.export archive", true},
     {"legacy.pt", "legacy stream", false},
+    {"legacy.tar", "legacy tar", false},
     {"state.safetensors", "safetensors", false},
     {"state.safetensors.index.json", "safetensors index", false},
     {"state.npz", "npz", true},

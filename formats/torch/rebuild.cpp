@@ -208,22 +208,30 @@ bool Rebuilder::rebuild_on_device(Call& call) {
   return true;
 }
 
-// Parameter(tensor[, requires_grad]) as PyTorch ≤ 0.3 wrote it, with (requires_grad, volatile, hooks) as
-// state.
+// Parameter(tensor[, requires_grad]) and Variable(tensor) as PyTorch ≤ 0.3 wrote them, with (requires_grad,
+// volatile, hooks) as state; the first releases made them of nothing, with (tensor, gradient, hooks,
+// requires_grad, volatile) as state.
 bool Rebuilder::old_variable(Call& call) {
-  if (call.arguments.empty() || call.graph.kind(call.arguments[0]) != Kind::tensor)
-    call.fail("would make a Parameter of no tensor");
-  call.need_arguments(1, 2);
+  const ValueGraph& graph = call.graph;
+  call.need_arguments(0, 2);
   if (!call.list_items.empty() || !call.dict_items.empty()) call.fail("takes no items");
-  Tensor tensor = checkpoint_.tensors[call.graph.index(call.arguments[0])];
-  tensor.parameter = true;
-  tensor.requires_grad = true;
-  if (call.arguments.size() == 2) tensor.requires_grad = read_flag(call, call.arguments[1]);
+  std::vector<NodeId> state;
   if (call.state != kNoNode) {
-    const auto state = call.graph.items(call.state);
-    if (call.graph.kind(call.state) != Kind::tuple || state.empty()) call.fail("has an unknown state");
-    if (call.graph.kind(state[0]) == Kind::boolean) tensor.requires_grad = call.graph.boolean(state[0]);
+    const auto parts = graph.items(call.state);
+    if (graph.kind(call.state) != Kind::tuple || parts.empty()) call.fail("has an unknown state");
+    state.assign(parts.begin(), parts.end());
   }
+  const bool all_in_state = state.size() == 5;
+  const NodeId data = all_in_state ? state[0] : call.arguments.empty() ? kNoNode : call.arguments[0];
+  if (data == kNoNode || graph.kind(data) != Kind::tensor) call.fail("would make a Parameter of no tensor");
+  Tensor tensor = checkpoint_.tensors[graph.index(data)];
+  tensor.parameter = call.name() != "Variable";
+  tensor.requires_grad = tensor.parameter;
+  if (call.arguments.size() == 2) tensor.requires_grad = read_flag(call, call.arguments[1]);
+  const NodeId flag = state.empty() ? kNoNode : state[all_in_state ? 3 : 0];
+  if (flag != kNoNode && graph.kind(flag) == Kind::boolean) tensor.requires_grad = graph.boolean(flag);
+  if (all_in_state && graph.kind(state[1]) == Kind::tensor)
+    call.note(Code::attributes_dropped, "the gradient of a Variable");
   checkpoint_.tensors.push_back(tensor);
   call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   return true;

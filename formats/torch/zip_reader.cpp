@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <charconv>
+#include <unordered_map>
 
 #include "formats/torch/interpret.h"
+#include "formats/torch/losses.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
 #include "formats/zip/archive.h"
+#include "formats/zip/recover.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -91,6 +94,33 @@ void describe_container(Checkpoint& checkpoint, const zip::Archive& archive, con
   container.serialization_id = archive.find(root + ".data/serialization_id") != nullptr;
 }
 
+// What a salvage knows of the records that are not whole.
+class Damages {
+ public:
+  explicit Damages(const zip::Recovered& found) {
+    for (const zip::BrokenRecord& record : found.broken) why_.emplace(record.name, record.why);
+  }
+
+  // Why this record cannot be believed; nullptr when it is whole and as it was written.
+  const std::string* find(const zip::Archive& archive, const std::string& name) {
+    const auto known = why_.find(name);
+    if (known != why_.end()) return &known->second;
+    const zip::Record* record = archive.find(name);
+    if (record == nullptr) return &why_.emplace(name, "it is not in the archive").first->second;
+    try {
+      archive.check(*record);
+      return nullptr;
+    } catch (const Error& error) {
+      if (error.fault() != Fault::corrupt) throw;
+      return &why_.emplace(name, error.summary()).first->second;
+    }
+  }
+  bool has(const std::string& name) const { return why_.contains(name); }
+
+ private:
+  std::unordered_map<std::string, std::string> why_;
+};
+
 // The archive is given up before the tensors are made: of 100,000 records the memory is worth having.
 void keep_records(Checkpoint& checkpoint, zip::Archive archive) {
   checkpoint.container.records.reserve(archive.records().size());
@@ -132,15 +162,78 @@ bool is_number(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-}  // namespace
+// Storages whose records are not as they were written are lost; the others are placed.
+void place_whole_storages(Checkpoint& checkpoint, const zip::Archive& archive, const std::string& root,
+                          bool big_endian, Damages& damages, Losses& losses) {
+  for (std::uint32_t i = 0; i < checkpoint.storages.size(); ++i) {
+    Storage& storage = checkpoint.storages[i];
+    const std::string old_name = root + "tensors/" + storage.key;
+    const bool old_folder = archive.find(old_name) != nullptr || damages.has(old_name);
+    const std::string name = old_folder ? old_name : root + "data/" + storage.key;
+    const std::string* why = storage.bytes.size == 0 ? nullptr : damages.find(archive, name);
+    try {
+      if (why != nullptr) throw Error(Code::truncated, *why);
+      place_storage(checkpoint, storage, archive, root, big_endian);
+    } catch (const Error& error) {
+      if (error.fault() != Fault::corrupt) throw;
+      losses.add(i, "record " + quote(name) + ": " + error.summary());
+    }
+  }
+  take_bytes_away(checkpoint, losses);
+}
 
-Checkpoint open_zip(SourcePtr source, const Limits& limits) {
+std::string tell_damage(const zip::Recovered& found, std::size_t storages, std::size_t lost) {
+  if (!found.why && lost == 0) return "";
+  std::string story = grouped(storages - lost) + " of " + grouped(storages) + " storages are whole";
+  if (!found.has_directory) story += "; the directory of the archive is lost";
+  if (!found.broken.empty())
+    story += "; the first broken record is " + quote(found.broken[0].name) + " at byte " +
+             std::to_string(found.broken[0].offset);
+  return story;
+}
+
+// Without the pickle nobody knows what the storages are.
+[[noreturn]] void throw_no_pickle(const zip::Recovered& found, const std::string& why) {
+  constexpr std::size_t kNamedMost = 5;
+  std::string names;
+  std::size_t storages = 0;
+  for (const zip::Record& record : found.records) {
+    if (record.name.find("data/") == std::string::npos && record.name.find("tensors/") == std::string::npos)
+      continue;
+    if (++storages <= kNamedMost) names += (storages > 1 ? ", " : ": ") + quote(record.name, 60);
+  }
+  throw Error(Code::missing_record, why + "; without it nobody can tell what the storages are, of which " +
+                                        grouped(storages) + (storages == 1 ? " is" : " are") +
+                                        " in the file" + names + (storages > kNamedMost ? ", …" : ""))
+      .with_hint(std::string(info(Code::truncated).hint));
+}
+
+std::string find_root_of(const zip::Archive& archive, const zip::Recovered& found, const Losses* losses) {
+  if (losses == nullptr) return find_root(archive);
+  for (const zip::BrokenRecord& record : found.broken)
+    if (record.name == "data.pkl" || record.name.ends_with("/data.pkl"))
+      throw_no_pickle(found, "the pickle " + quote(record.name) + " is not whole: " + record.why);
+  const bool any = std::any_of(found.records.begin(), found.records.end(),
+                               [](const zip::Record& record) { return record.name.ends_with("data.pkl"); });
+  if (!any && found.why) throw_no_pickle(found, "the archive has no whole data.pkl");
+  return find_root(archive);
+}
+
+Checkpoint read_zip(SourcePtr source, const Limits& limits, Losses* losses) {
   Checkpoint checkpoint;
   checkpoint.source = source;
-  zip::Archive archive = zip::Archive::open(source, limits);
-  const std::string root = find_root(archive);
+  zip::Recovered found;
+  if (losses != nullptr) found = zip::recover(source, limits);
+  zip::Archive archive =
+      losses == nullptr ? zip::Archive::open(source, limits) : zip::Archive::of(source, found.records);
+  Damages damages(found);
+  const std::string root = find_root_of(archive, found, losses);
   refuse_other_archives(archive, root);
-  read_version(checkpoint, archive, root);
+  // What is missing of a broken archive are its last records; a version that is there must be a known one.
+  if (losses == nullptr || archive.find(root + "version") != nullptr) read_version(checkpoint, archive, root);
+  if (damages.has(root + "byteorder"))
+    throw Error(Code::bad_byte_order, "the record that says the byte order is damaged")
+        .in("in record byteorder");
   const bool big_endian = read_byte_order(checkpoint, archive, root);
   describe_container(checkpoint, archive, root);
 
@@ -153,8 +246,13 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
   try {
     describe_program(checkpoint, decode_program(std::move(program), 0, checkpoint.globals));
     table.resolve();
-    for (Storage& storage : checkpoint.storages)
-      place_storage(checkpoint, storage, archive, root, big_endian);
+    if (losses != nullptr)
+      place_whole_storages(checkpoint, archive, root, big_endian, damages, *losses);
+    else
+      for (Storage& storage : checkpoint.storages)
+        place_storage(checkpoint, storage, archive, root, big_endian);
+    if (losses != nullptr)
+      losses->story = tell_damage(found, checkpoint.storages.size(), losses->storages.size());
     keep_records(checkpoint, std::move(archive));
     interpret(checkpoint, table, limits);
   } catch (Error& error) {
@@ -176,6 +274,16 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
       std::all_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                   [&](const Storage& s) { return s.bytes.source != source || is_number(s.key); });
   return checkpoint;
+}
+
+}  // namespace
+
+Checkpoint open_zip(SourcePtr source, const Limits& limits) {
+  return read_zip(std::move(source), limits, nullptr);
+}
+
+Checkpoint salvage_zip(SourcePtr source, const Limits& limits, Losses& losses) {
+  return read_zip(std::move(source), limits, &losses);
 }
 
 }  // namespace ferry::torch

@@ -76,6 +76,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"torch._tensor", "_rebuild_from_type", rebuild_from_type},
     {"torch.nn.parameter", "Parameter", parameter_type},
     {"torch.nn.parameter", "Buffer", parameter_type},
+    {"torch.autograd.variable", "Variable", parameter_type},
     {"torch", "Tensor", tensor_type},
     {"torch._tensor", "Tensor", tensor_type},
     {"torch", "Size", size},

@@ -26,7 +26,7 @@ FIXTURES = SOURCE / "fixtures"
 SHARED = pathlib.Path(os.environ.get("TORCHFERRY_SHARED") or SOURCE.parent / "shared")
 
 # Cases that need readers which come later.
-LATER = ("module_*", "*_whole_*", "norm_module", "norm_wn_module", "parameter_list", "*pickled*", "ts_*", "tar01_*", "*fp16opt*")
+LATER = ("module_*", "*_whole_*", "norm_module", "norm_wn_module", "parameter_list", "*pickled*", "ts_*", "*fp16opt*")
 
 # What a sidecar says about the live object that its file does not hold (NOT-IN-THE-FILE.tsv), by case and path.
 # `bare_storage` is the other way round: the file holds `s`, the sidecar does not.

@@ -59,7 +59,10 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
     return std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                        [&](const Storage& storage) { return is_own(checkpoint, storage) && also(storage); });
   };
-  if (container.format != "torch zip" && container.format != "legacy stream")
+  if (container.format == "legacy tar")
+    object(Obstacle::container, container.format,
+           "Cannot use weights_only=True with files saved in the legacy .tar format (PyTorch ≤ 0.1.9)");
+  else if (container.format != "torch zip" && container.format != "legacy stream")
     object(Obstacle::container, container.format,
            "torch.load reads what torch.save wrote; the format is " + container.format);
   if (container.format == "torch zip") {
