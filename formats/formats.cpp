@@ -12,6 +12,7 @@
 #include "formats/stated.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
+#include "formats/torchscript/reader.h"
 #include "formats/zip/end_record.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
@@ -54,6 +55,8 @@ constexpr auto kSignatures = std::to_array<Signature>({
     {0, "\x28\xb5\x2f\xfd"sv, Code::not_a_checkpoint, "this is zstd-compressed data"},
     {0, "PYTORCH1"sv, Code::unsupported_container,
      "this is a PyTorch container of before 1.0, which nothing reads any more"},
+    {4, "PTMF"sv, Code::unsupported_container,
+     "this is a mobile TorchScript program in a FlatBuffer (.ptl), which this version does not read"},
     {257, "ustar"sv, Code::unsupported_container,
      "this is a tar archive (PyTorch ≤ 0.1.9), which this version does not read"},
     {0, "<!DOCTYPE"sv, Code::not_a_checkpoint, "this is a web page"},
@@ -140,6 +143,7 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
 constexpr auto kFormats = std::to_array<Format>({
     {"npz", numpy::looks_like_npz, numpy::open_npz},
     {"torch.export archive", pt2::looks_like_pt2, pt2::open_pt2},
+    {"TorchScript archive", torchscript::looks_like_torchscript, torchscript::open_torchscript},
     {"torch zip", zip::looks_like_zip, torch::open_zip},
     {"legacy stream", probe_legacy, torch::open_legacy},
     {"npy", numpy::looks_like_npy, numpy::open_npy},

@@ -25,7 +25,7 @@ MODULES = {
     "formats": (
         "ferry_formats",
         ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/safetensors", "formats/numpy",
-         "formats/hdf5", "formats/pt2", "formats/state"],
+         "formats/hdf5", "formats/pt2", "formats/torchscript", "formats/state"],
     ),
     "formats/json": ("ferry_json", []),
     "formats/safetensors": ("ferry_safetensors", ["formats/json"]),
@@ -39,6 +39,9 @@ MODULES = {
     "formats/pickle": ("ferry_pickle", []),
     "formats/python": ("ferry_python", []),
     "formats/torch": ("ferry_torch", ["formats/copy", "formats/pickle", "formats/python", "formats/zip"]),
+    "formats/torchscript": (
+        "ferry_torchscript", ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/json"],
+    ),
     "validators/structure": ("ferry_structure", []),
     "validators/loadable": ("ferry_loadable", []),
     "validators/policy": ("ferry_policy", []),

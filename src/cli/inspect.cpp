@@ -25,7 +25,7 @@ int exit_of(const Error& error) { return error.fault() == Fault::refused ? kRefu
 
 report::WriterFacts describe_writer(const Checkpoint& checkpoint, const std::string& path) {
   const std::string& format = checkpoint.container.format;
-  if (format != "torch zip" && format != "legacy stream") return {};
+  if (format != "torch zip" && format != "legacy stream" && format != "TorchScript archive") return {};
   const torch::Fingerprint found = torch::find_fingerprint(checkpoint, path);
   const auto upper = [](const torch::Releases& releases) {
     return releases.to == torch::kLastRelease ? std::string() : torch::release_text(releases.to);
