@@ -14,6 +14,7 @@
 #include "formats/tar/archive.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
+#include "formats/torchscript/reader.h"
 #include "formats/zip/end_record.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
@@ -77,6 +78,7 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
 constexpr auto kFormats = std::to_array<Format>({
     {"npz", numpy::looks_like_npz, numpy::open_npz},
     {"torch.export archive", pt2::looks_like_pt2, pt2::open_pt2},
+    {"TorchScript archive", torchscript::looks_like_torchscript, torchscript::open_torchscript},
     {"torch zip", zip::looks_like_zip, torch::open_zip},
     {"legacy stream", probe_legacy, torch::open_legacy},
     {"legacy tar", tar::looks_like_tar, torch::open_tar},

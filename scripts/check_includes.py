@@ -25,7 +25,7 @@ MODULES = {
     "formats": (
         "ferry_formats",
         ["formats/torch", "formats/pickle", "formats/python", "formats/tar", "formats/zip", "formats/safetensors",
-         "formats/numpy", "formats/hdf5", "formats/pt2", "formats/state"],
+         "formats/numpy", "formats/hdf5", "formats/pt2", "formats/torchscript", "formats/state"],
     ),
     "formats/json": ("ferry_json", []),
     "formats/safetensors": ("ferry_safetensors", ["formats/json"]),
@@ -40,6 +40,9 @@ MODULES = {
     "formats/python": ("ferry_python", []),
     "formats/tar": ("ferry_tar", []),
     "formats/torch": ("ferry_torch", ["formats/copy", "formats/pickle", "formats/python", "formats/tar", "formats/zip"]),
+    "formats/torchscript": (
+        "ferry_torchscript", ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/json"],
+    ),
     "validators/structure": ("ferry_structure", []),
     "validators/loadable": ("ferry_loadable", []),
     "validators/policy": ("ferry_policy", []),

@@ -48,8 +48,8 @@ class Memo {
 
 class Machine {
  public:
-  Machine(Program program, GlobalLog& globals)
-      : program_(std::move(program)), bytes_(*program_), globals_(globals) {
+  Machine(Program program, GlobalLog& globals, Dialect dialect)
+      : program_(std::move(program)), bytes_(*program_), globals_(globals), dialect_(dialect) {
     decoded_.graph.set_program(program_);
     // What programs of real checkpoints make of their bytes; more grows as it comes.
     decoded_.graph.reserve(bytes_.size() / 8, bytes_.size() / 8);
@@ -286,8 +286,17 @@ class Machine {
     (instantiated ? entry.instantiated : entry.called) = true;
   }
 
+  bool is_bare_enum(NodeId callee, CallForm form) const {
+    return dialect_ == Dialect::torchscript && form == CallForm::reduce &&
+           decoded_.graph.kind(callee) == Kind::global &&
+           decoded_.graph.text(decoded_.graph.module(callee)).starts_with("__torch__");
+  }
+
   void push_call(NodeId callee, NodeId arguments, CallForm form) {
-    if (graph().kind(arguments) != Kind::tuple) fail(name() + " with arguments that are no tuple");
+    if (graph().kind(arguments) != Kind::tuple) {
+      if (!is_bare_enum(callee, form)) fail(name() + " with arguments that are no tuple");
+      arguments = graph().make_tuple({&arguments, 1}, at());
+    }
     note_call(callee, form != CallForm::reduce);
     push(graph().make_call(callee, arguments, form, at()));
   }
@@ -557,6 +566,7 @@ class Machine {
   Program program_;
   Bytes bytes_;
   GlobalLog& globals_;
+  Dialect dialect_;
   Decoded decoded_;
   Instruction current_{};
   std::vector<NodeId> stack_, above_;
@@ -569,8 +579,8 @@ class Machine {
 
 }  // namespace
 
-Decoded decode(Program program, std::size_t begin, GlobalLog& globals) {
-  return Machine(std::move(program), globals).run(begin);
+Decoded decode(Program program, std::size_t begin, GlobalLog& globals, Dialect dialect) {
+  return Machine(std::move(program), globals, dialect).run(begin);
 }
 
 }  // namespace ferry::pickle

@@ -21,10 +21,13 @@ void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) 
 
 }  // namespace
 
-void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits) {
+void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits,
+               const std::function<bool(python::Call&)>& first) {
   Rebuilder rebuilder(checkpoint, table, limits);
   python::Context context{checkpoint, limits, {}, {}, {}};
-  python::interpret_calls(context, [&](python::Call& call) { return rebuilder.interpret(call); });
+  python::interpret_calls(context, [&](python::Call& call) {
+    return (first && first(call)) || interpret_typed_container(call) || rebuilder.interpret(call);
+  });
   const std::vector<NodeId> nodes = checkpoint.values.reachable();
   python::settle_names_and_strings(context, nodes);
   table.settle_bare_storages(nodes);

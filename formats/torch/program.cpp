@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "formats/pickle/scan.h"
+#include "src/core/text.h"
 
 namespace ferry::torch {
 namespace {
@@ -37,9 +38,10 @@ std::string foreign_names(const GlobalLog& globals) {
 
 }  // namespace
 
-pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals) {
+pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals,
+                               pickle::Dialect dialect) {
   try {
-    pickle::Decoded decoded = pickle::decode(std::move(program), begin, globals);
+    pickle::Decoded decoded = pickle::decode(std::move(program), begin, globals, dialect);
     refuse_unsafe(globals);
     return decoded;
   } catch (Error& error) {
@@ -69,6 +71,14 @@ void describe_program(Checkpoint& checkpoint, pickle::Decoded decoded) {
   const bool old_strings = decoded.opcodes['U'] + decoded.opcodes['T'] + decoded.opcodes['S'] > 0;
   container.python = old_strings ? "2" : decoded.opcodes['X'] + decoded.opcodes[0x8c] > 0 ? "3" : "";
   checkpoint.values = std::move(decoded.graph);
+}
+
+void note_trailing(Checkpoint& checkpoint, std::uint64_t size, std::string_view record) {
+  const std::uint64_t read = checkpoint.container.pickle_size;
+  if (read != size)
+    checkpoint.note(checkpoint.values.root(), Code::trailing_bytes,
+                    std::to_string(size - read) + " bytes follow the end of the pickle in " + quote(record) +
+                        "; nothing refers to them");
 }
 
 }  // namespace ferry::torch

@@ -60,6 +60,10 @@ class Rebuilder {
   const Limits& limits_;
 };
 
+// torch.jit._pickle: lists with the type of their items, containers with the text of their type.  TorchScript
+// and LibTorch's pickle_save write them; the value is what they were given.
+bool interpret_typed_container(python::Call& call);
+
 // Objects of torch's classes that are kept whole in a pickle: modules, optimizers, scalers, schedulers →
 // their state.
 bool interpret_object(python::Call& call);

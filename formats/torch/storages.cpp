@@ -73,8 +73,9 @@ void StorageTable::resolve_one(NodeId id) {
   }
   if (type != "storage")
     fail(graph, id, "a persistent id names no storage but " + (type ? quote(*type, 40) : "something else"));
-  const std::size_t expected = layout_ == Layout::zip ? 5 : 6;
-  if (parts.size() != expected)
+  const std::size_t expected = layout_ == Layout::legacy ? 6 : 5;
+  const bool with_none = layout_ == Layout::script && parts.size() == 6 && graph.kind(parts[5]) == Kind::none;
+  if (parts.size() != expected && !with_none)
     fail(graph, id,
          "a persistent id has " + std::to_string(parts.size()) + " parts where " + std::to_string(expected) +
              " belong");

@@ -2,6 +2,7 @@
 //
 // zip:    ('storage', type, key, location, numel)
 // legacy: ('storage', type, key, location, numel, None | (view_key, offset, view_numel))
+// script: as zip, in PyTorch 1.3 … 1.5 with a None behind
 // Source: torch/serialization.py, persistent_id and persistent_load of _legacy_save/_save, versions 0.1.10
 // … 2.13.
 #pragma once
@@ -41,7 +42,7 @@ class StorageKeys {
 
 class StorageTable {
  public:
-  enum class Layout : std::uint8_t { zip, legacy };
+  enum class Layout : std::uint8_t { zip, legacy, script };
   StorageTable(Checkpoint& checkpoint, Layout layout) : checkpoint_(checkpoint), layout_(layout) {}
 
   // Replaces every persistent id of the graph: storages become Kind::storage with an index into views(),

@@ -163,4 +163,17 @@ Directory read_directory(const ByteSource& source, const EndRecord& end, const L
   return directory;
 }
 
+void each_name(const ByteSource& source, const std::function<bool(std::string_view)>& take) try {
+  const EndRecord end = find_end(source);
+  WindowReader reader(source);
+  std::uint64_t at = end.directory_offset;
+  for (std::uint64_t i = 0; i < end.count; ++i) {
+    const Header header = read_header(reader, at, end.directory_offset + end.directory_size);
+    if (!take(header.name())) return;
+    at += header.bytes.size();
+  }
+} catch (const Error&) {
+  // Whoever opens the archive will say what is wrong with it.
+}
+
 }  // namespace ferry::zip

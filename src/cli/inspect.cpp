@@ -25,7 +25,9 @@ int exit_of(const Error& error) { return error.fault() == Fault::refused ? kRefu
 
 report::WriterFacts describe_writer(const Checkpoint& checkpoint, const std::string& path) {
   const std::string& format = checkpoint.container.format;
-  if (format != "torch zip" && format != "legacy stream" && format != "legacy tar") return {};
+  static constexpr std::string_view kOfTorch[] = {"torch zip", "legacy stream", "legacy tar",
+                                                  "TorchScript archive"};
+  if (std::find(std::begin(kOfTorch), std::end(kOfTorch), format) == std::end(kOfTorch)) return {};
   const torch::Fingerprint found = torch::find_fingerprint(checkpoint, path);
   const auto upper = [](const torch::Releases& releases) {
     return releases.to == torch::kLastRelease ? std::string() : torch::release_text(releases.to);

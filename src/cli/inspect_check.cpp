@@ -47,7 +47,8 @@ void read_all(const Checkpoint& checkpoint, report::CheckFacts& facts) {
 report::CheckFacts check_records(const Checkpoint& checkpoint, const Limits& limits) {
   report::CheckFacts facts;
   facts.checksums = checkpoint.container.checksums;
-  if (checkpoint.container.format == "torch zip")
+  const std::string& format = checkpoint.container.format;
+  if (format == "torch zip" || format == "TorchScript archive")
     check_archive(checkpoint, limits, facts);
   else
     read_all(checkpoint, facts);

@@ -96,6 +96,10 @@ enum class Role : std::uint8_t {
   numpy_dtype,
   numpy_scalar_type,
   random_state,
+  // torch.jit.
+  build_list,
+  build_tensor_from_id,
+  restore_type_tag,
 };
 
 // How a pickle uses a name.

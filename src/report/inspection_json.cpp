@@ -68,7 +68,7 @@ void InspectionJson::container() {
   const Container& container = file_->checkpoint->container;
   json_.key("container");
   json_.begin_object();
-  if (container.format == "torch zip") {
+  if (container.format == "torch zip" || container.format == "TorchScript archive") {
     json_.field("root_folder", container.root_folder);
     json_.field("storage_folder", container.storage_folder);
     if (container.version)
