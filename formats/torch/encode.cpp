@@ -329,10 +329,6 @@ class Encoder {
   // True when the first part has been written: the integers of a quantized tensor are a storage and a window.
   bool begin_composite(NodeId id) {
     const Composite form = graph_.composite(id);
-    if (dialect_ == Dialect::legacy && form != Composite::sparse_coo && !is_quantized(form))
-      throw Error(Code::unsupported_value,
-                  "a " + std::string(composite_name(form)) + " tensor has no form in PyTorch 1.5 and older")
-          .at(graph_.at(id));
     if ((graph_.node(id).flags & kParameter) != 0) {
       global("torch._utils", "_rebuild_parameter");
       out_.op(Op::mark);

@@ -59,6 +59,7 @@ class Reader {
   Reader(SourcePtr source, const Limits& limits, std::string_view main)
       : limits_(limits), main_(main), records_(zip::Archive::open(source, limits), main) {
     checkpoint_.source = std::move(source);
+    records_.need_version();
     records_.read_header(checkpoint_);
     records_.describe(checkpoint_);
     checkpoint_.container.format = "TorchScript archive";
@@ -119,9 +120,11 @@ class Reader {
 
   // state_dict() detaches its tensors.
   std::size_t stop_training(const StateDict& state) {
+    const ValueGraph& values = checkpoint_.values;
     const auto trained =
         std::count_if(state.tensors.begin(), state.tensors.end(), [&](const StateDict::Entry& entry) {
-          return checkpoint_.tensors[checkpoint_.values.index(entry.tensor)].requires_grad;
+          return values.kind(entry.tensor) == Kind::tensor &&
+                 checkpoint_.tensors[values.index(entry.tensor)].requires_grad;
         });
     for (Tensor& tensor : checkpoint_.tensors) tensor.requires_grad = false;
     return static_cast<std::size_t>(trained);
@@ -201,6 +204,9 @@ class Reader {
     }
     ValueGraph& values = checkpoint_.values;
     for (const StateDict::Entry& entry : state.tensors) {
+      if (aside.values.kind(entry.tensor) == Kind::composite)
+        throw Error(Code::unsupported_tensor, "a frozen weight is a sparse or quantized tensor")
+            .at(aside.values.at(entry.tensor));
       Tensor tensor = aside.tensors[aside.values.index(entry.tensor)];
       if (tensor.storage != kNoStorage) tensor.storage += first;
       tensor.dims = checkpoint_.add_dims(aside.shape(tensor), aside.strides(tensor));
