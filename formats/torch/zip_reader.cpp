@@ -29,7 +29,9 @@ void refuse_other_archives(const zip::Archive& archive, const std::string& root)
       refuse("this is a torch.export or old TorchScript archive, which this version does not read");
     if (record.name.ends_with(".npy"))
       refuse("this is a numpy .npz archive, which this version does not read");
-    if (record.name == "config.json" || record.name.ends_with(".keras")) refuse("this is a Keras archive");
+    if (record.name == "model.weights.h5")
+      throw Error(Code::not_a_checkpoint, "this is a Keras archive (.keras)")
+          .with_hint("unzip it: model.weights.h5 inside holds the weights, and is read");
   }
 }
 
@@ -46,7 +48,13 @@ std::string find_root(const zip::Archive& archive) {
   if (roots.size() == 1) return roots[0];
   if (roots.empty()) {
     refuse_other_archives(archive, "");
-    throw Error(Code::missing_record, "the archive has no data.pkl");
+    std::string names;
+    constexpr std::size_t kNamedMost = 3;
+    for (std::size_t i = 0; i < archive.records().size() && i < kNamedMost; ++i)
+      names += (i > 0 ? ", " : ": it holds ") + quote(archive.records()[i].name, 60);
+    throw Error(Code::missing_record, "the archive has no data.pkl, so torch.save did not write it" + names +
+                                          (archive.records().size() > kNamedMost ? ", …" : ""))
+        .with_hint("where checkpoints lie in it, unzip it first");
   }
   throw Error(Code::duplicate_record, "the archive has more than one data.pkl");
 }
@@ -219,6 +227,19 @@ std::string find_root_of(const zip::Archive& archive, const zip::Recovered& foun
   return find_root(archive);
 }
 
+// PyTorch writes the record of the byte order before the storages, other programs anywhere: where the end of
+// an archive is lost, the numbers of theirs cannot be known.
+void note_byte_order(Checkpoint& checkpoint, const zip::Recovered& found) {
+  if (found.has_directory || checkpoint.container.byte_order) return;
+  if (!found.has_descriptors)
+    throw Error(Code::bad_byte_order,
+                "the end of the archive is lost, and with it the record that may say the byte order");
+  checkpoint.note(
+      checkpoint.values.root(), Code::lost_value,
+      "no record says the byte order, and the end of the archive is lost: taken as little-endian, as "
+      "PyTorch before 2.1 wrote it");
+}
+
 Checkpoint read_zip(SourcePtr source, const Limits& limits, Losses* losses) {
   Checkpoint checkpoint;
   checkpoint.source = source;
@@ -253,6 +274,7 @@ Checkpoint read_zip(SourcePtr source, const Limits& limits, Losses* losses) {
         place_storage(checkpoint, storage, archive, root, big_endian);
     if (losses != nullptr)
       losses->story = tell_damage(found, checkpoint.storages.size(), losses->storages.size());
+    if (losses != nullptr) note_byte_order(checkpoint, found);
     keep_records(checkpoint, std::move(archive));
     interpret(checkpoint, table, limits);
   } catch (Error& error) {
