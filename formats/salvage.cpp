@@ -37,12 +37,17 @@ class Pruning {
       : out_(salvage),
         graph_(salvage.checkpoint.values),
         losses_(losses),
-        lost_(graph_.node_count(), nullptr) {}
+        lost_(graph_.node_count(), nullptr),
+        counted_(graph_.node_count()) {}
 
   void run() {
     mark();
     if (lost_[graph_.root()] != nullptr)
       throw Error(Code::truncated, "nothing can be salvaged: " + *lost_[graph_.root()]);
+    if (graph_.kind(graph_.root()) == Kind::tensor) {
+      out_.tensors = 1;
+      out_.whole.emplace_back();
+    }
     const Paths paths(graph_, Reach::containers);
     for (std::size_t i = 0; i < paths.visits().size(); ++i) log(paths, i);
     // Paths are read from the graph, so it changes only now.
@@ -86,14 +91,20 @@ class Pruning {
     const bool dict = graph_.kind(node) == Kind::dict;
     const auto items = graph_.items(node);
     for (std::size_t i = 0; i < items.size(); ++i) {
-      const bool tensor = graph_.kind(items[i]) == Kind::tensor;
-      out_.tensors += tensor && lost_[items[i]] == nullptr;
-      if (lost_[items[i]] == nullptr) continue;
-      out_.lost += tensor;
+      const Kind kind = graph_.kind(items[i]);
+      const bool tensor = kind == Kind::tensor, lost = lost_[items[i]] != nullptr;
+      if (!tensor && kind != Kind::storage && !lost) continue;
+      if (!counted_[items[i]]) (lost ? out_.lost : out_.tensors) += 1;
+      counted_[items[i]] = true;
       const std::string key = dict ? key_text(graph_, items[i - i % 2]) : std::to_string(i);
+      std::string path = join_path(paths.path(visit), key);
+      if (!lost) {
+        out_.whole.push_back(std::move(path));
+        continue;
+      }
       const std::string what =
           tensor ? describe(out_.checkpoint, out_.checkpoint.tensors[graph_.index(items[i])]) + ": " : "";
-      out_.losses.add(tensor ? Code::tensor_lost : Code::value_lost, join_path(paths.path(visit), key),
+      out_.losses.add(tensor ? Code::tensor_lost : Code::value_lost, std::move(path),
                       what + *lost_[items[i]]);
     }
   }
@@ -119,6 +130,7 @@ class Pruning {
   ValueGraph& graph_;
   const torch::Losses& losses_;
   std::vector<const std::string*> lost_;  // by node: why, or nullptr
+  std::vector<bool> counted_;             // what has been met
 };
 
 using Salvager = Checkpoint (*)(SourcePtr, const Limits&, torch::Losses&);

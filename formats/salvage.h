@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/core/change_log.h"
 #include "src/core/checkpoint.h"
@@ -12,9 +13,10 @@
 namespace ferry {
 
 struct Salvage {
-  Checkpoint checkpoint;      // without what is lost
-  ChangeLog losses;           // Code::tensor_lost and value_lost, each with its path and why
-  std::uint64_t tensors = 0;  // that are whole, and that are not: as often as they are named
+  Checkpoint checkpoint;           // without what is lost
+  ChangeLog losses;                // Code::tensor_lost and value_lost, each with its path and why
+  std::vector<std::string> whole;  // paths of the tensors that are left
+  std::uint64_t tensors = 0;       // that are whole, and that are not; one with several names counts once
   std::uint64_t lost = 0;
   std::string story;  // how much is whole and where it breaks, as the container has it; empty: all is whole
 };

@@ -202,9 +202,10 @@ class TarReader {
 
   void tell_damage() {
     if (broken_ || !losses_->storages.empty())
-      losses_->story = grouped(checkpoint_.storages.size() - losses_->storages.size()) + " of " +
-                       grouped(checkpoint_.storages.size()) + " storages are whole" +
-                       (broken_ ? "; " + broken_->summary() : std::string());
+      losses_->story =
+          grouped(checkpoint_.storages.size() - losses_->storages.size()) + " of " +
+          grouped(checkpoint_.storages.size()) + " storages are whole" +
+          (broken_ && !broken_->where().empty() ? "; the archive breaks " + broken_->where().front() : "");
     take_bytes_away(checkpoint_, *losses_);
   }
 

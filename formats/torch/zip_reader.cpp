@@ -24,7 +24,9 @@ void refuse_other_archives(const zip::Archive& archive) {
       refuse("this is a torch.package archive: Python code with pickles that need it");
     if (record.name.ends_with(".npy"))
       refuse("this is a numpy .npz archive, which this version does not read");
-    if (record.name == "config.json" || record.name.ends_with(".keras")) refuse("this is a Keras archive");
+    if (record.name == "model.weights.h5")
+      throw Error(Code::not_a_checkpoint, "this is a Keras archive (.keras)")
+          .with_hint("unzip it: model.weights.h5 inside holds the weights, and is read");
   }
 }
 
@@ -148,6 +150,19 @@ void need_pickle(const zip::Recovered& found) {
   if (!any && found.why) throw_no_pickle(found, "the archive has no whole data.pkl");
 }
 
+// PyTorch writes the record of the byte order before the storages, other programs anywhere: where the end of
+// an archive is lost, the numbers of theirs cannot be known.
+void note_byte_order(Checkpoint& checkpoint, const zip::Recovered& found) {
+  if (found.has_directory || checkpoint.container.byte_order) return;
+  if (!found.has_descriptors)
+    throw Error(Code::bad_byte_order,
+                "the end of the archive is lost, and with it the record that may say the byte order");
+  checkpoint.note(
+      checkpoint.values.root(), Code::lost_value,
+      "no record says the byte order, and the end of the archive is lost: taken as little-endian, as "
+      "PyTorch before 2.1 wrote it");
+}
+
 }  // namespace
 
 Checkpoint open_zip(SourcePtr source, const Limits& limits) {
@@ -170,6 +185,7 @@ Checkpoint salvage_zip(SourcePtr source, const Limits& limits, Losses& losses) {
   return read_zip(source, std::move(records), limits, [&](Checkpoint& checkpoint, const Records& from) {
     place_whole_storages(checkpoint, from, damages, losses);
     losses.story = tell_damage(found, checkpoint.storages.size(), losses.storages.size());
+    note_byte_order(checkpoint, found);
   });
 }
 

@@ -116,6 +116,9 @@ bool recover_by_directory(const ByteSource& source, const Limits& limits, Recove
                      header->record.data_offset <= end.directory_offset &&
                      record.stored_size <= end.directory_offset - header->record.data_offset;
     if (!fit) {
+      if (header && header->record.name != record.name)  // either may be the true one
+        found.broken.push_back(
+            {header->record.name, "the directory gives it another name", record.header_offset});
       found.broken.push_back(
           {record.name, "the header in front of its data is damaged", record.header_offset});
       continue;
@@ -221,6 +224,7 @@ class ForwardWalk {
   void run() {
     std::uint64_t end = 0;  // of the last whole record
     std::string folder;
+    found_.has_descriptors = true;
     for (const std::uint64_t at : marks_.headers) {
       if (at < end) continue;
       auto header = read_header(reader_, at);
@@ -229,6 +233,8 @@ class ForwardWalk {
       if (!header->record.name.starts_with(folder)) continue;
       if (const std::uint64_t record_end = finish(*header)) {
         end = record_end;
+        found_.has_descriptors =
+            found_.has_descriptors && (header->has_descriptor || header->record.size == 0);
         found_.records.push_back(std::move(header->record));
       } else if (found_.broken.size() < kBrokenMost) {
         found_.broken.push_back({header->record.name, why_broken(at), at});
@@ -305,6 +311,9 @@ Recovered recover(const SourcePtr& source, const Limits& limits) {
     if (error.fault() != Fault::corrupt) throw;
     found.why = error;
   }
+  // What stands before an archive is for other readers, and may be a pickle: that is no damage.
+  WindowReader reader(*source, 4096);
+  if (!read_header(reader, 0)) throw *found.why;
   found.has_directory = recover_by_directory(*source, limits, found) && !found.records.empty();
   if (!found.has_directory) {
     found.records.clear();

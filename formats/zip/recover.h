@@ -28,9 +28,11 @@ struct Recovered {
   std::vector<BrokenRecord> broken;  // that were begun or announced
   std::optional<Error> why;          // what Archive::open has against the archive; nothing: it is in order
   bool has_directory = false;        // the records are those that the directory announces
+  bool has_descriptors = false;      // else: all of them, but for empty ones, have one, as PyTorch writes
 };
 
-// Reads the whole file at most once.  Throws what Archive::open throws, but for damage.
+// Reads the whole file at most once.  Throws what Archive::open throws, but for damage; that too where the
+// file does not begin with a record.
 Recovered recover(const SourcePtr& source, const Limits& limits);
 
 }  // namespace ferry::zip
