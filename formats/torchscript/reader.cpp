@@ -121,7 +121,8 @@ class Reader {
   std::size_t stop_training(const StateDict& state) {
     const auto trained =
         std::count_if(state.tensors.begin(), state.tensors.end(), [&](const StateDict::Entry& entry) {
-          return checkpoint_.tensors[checkpoint_.values.index(entry.tensor)].requires_grad;
+          return checkpoint_.values.kind(entry.tensor) == Kind::tensor &&
+                 checkpoint_.tensors[checkpoint_.values.index(entry.tensor)].requires_grad;
         });
     for (Tensor& tensor : checkpoint_.tensors) tensor.requires_grad = false;
     return static_cast<std::size_t>(trained);
