@@ -30,6 +30,8 @@ void PrintTo(const Sample& sample, std::ostream* out) { *out << sample.file; }
 const Sample kSamples[] = {
     {"state.pt", "torch zip", true},
     {"state.pt2", "torch.export archive", true},
+    {"script.pt", "TorchScript archive", true},
+    {"model_json.pt", "TorchScript archive", true},
     {"legacy.pt", "legacy stream", false},
     {"legacy.tar", "legacy tar", false},
     {"state.safetensors", "safetensors", false},

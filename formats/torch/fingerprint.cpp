@@ -19,6 +19,8 @@ enum class Trait : std::uint8_t {
   legacy_stream,
   tensors_folder,
   data_folder,
+  version_2,
+  version_3,
   address_keys,
   number_keys,
   archive_root,
@@ -42,6 +44,7 @@ enum class Trait : std::uint8_t {
   script_late,
   script_texts,
   script_no_texts,
+  script_without_hook,
   optimizer_ids,
   optimizer_indices,
   step_integers,
@@ -56,7 +59,10 @@ enum class Trait : std::uint8_t {
   adam_without_foreach,
   adam_without_differentiable,
   adam_without_decoupled,
+  scheduler_step_count,
+  scheduler_without_step_count,
   scheduler_called_within_step,
+  scheduler_not_called_within_step,
   scheduler_verbose,
   scheduler_initial,
   scaler_state,
@@ -83,7 +89,7 @@ constexpr Releases since(std::uint8_t major, std::uint8_t minor) { return {{majo
 constexpr Releases until(std::uint8_t major, std::uint8_t minor) { return {kFirstRelease, {major, minor}}; }
 
 // Sources: torch/serialization.py, torch/_utils.py, torch/optim/*.py of the releases, files
-// that 1.1, 1.4, 1.6, 1.12, 1.13 and 2.13 wrote, and the pull requests that made the changes.  Where the
+// that 1.0 … 1.12, 1.13 and 2.13 wrote, and the pull requests that made the changes.  Where the
 // release of a change is not sure, the row takes the wider range.
 // clang-format off
 constexpr auto kEvidence = std::to_array<Row>({
@@ -97,12 +103,13 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::serialization_id, since(2, 1), Bound::certain, "it has a .data/serialization_id record (2.1 and later)"},
     {Trait::no_storage_alignment, until(2, 6), Bound::certain, "it has no .storage_alignment record (until 2.6)"},
     {Trait::no_byte_order, until(2, 0), Bound::certain, "it has no byteorder record (until 2.0)"},
-    {Trait::address_keys, {{1, 4}, {1, 9}}, Bound::certain, "storages are named by their addresses (until 1.9)"},
+    {Trait::address_keys, {{1, 4}, {1, 8}}, Bound::certain, "storages are named by their addresses (until 1.8)"},
     {Trait::number_keys, since(1, 9), Bound::certain, "storages are numbered from 0 (1.9 and later)"},
     {Trait::named_root, since(1, 13), Bound::certain, "the folder in the archive is named after the file (1.13 and later)"},
     {Trait::archive_root, until(1, 12), Bound::custom, "the folder in the archive is named 'archive' (until 1.12, later when saved to a stream)"},
+    {Trait::version_2, {{1, 5}, {1, 5}}, Bound::certain, "its version is 2, as only 1.5 wrote it, on request"},
+    {Trait::version_3, since(1, 6), Bound::certain, "it is a zip archive of version 3 (1.6 and later)"},
     {Trait::data_folder, since(1, 5), Bound::certain, "it is a zip archive with storages under data/ (1.6 and later, 1.5 on request)"},
-    {Trait::data_folder, since(1, 6), Bound::custom, ""},
     {Trait::script_1_0, {{1, 0}, {1, 0}}, Bound::certain, "it is a TorchScript archive with a model.json and no attributes.pkl (1.0)"},
     {Trait::script_1_1, {{1, 1}, {1, 1}}, Bound::certain, "it is a TorchScript archive with a model.json and no debug information (1.1)"},
     {Trait::script_1_2, {{1, 2}, {1, 2}}, Bound::certain, "it is a TorchScript archive with a model.json and debug information (1.2)"},
@@ -111,14 +118,15 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::script_1_5, {{1, 5}, {1, 5}}, Bound::certain, "it is a TorchScript archive that begins with version 2 and ends with its constants (1.5)"},
     {Trait::script_texts, since(1, 12), Bound::certain, "the debug information of its code has a table of texts (1.12 and later)"},
     {Trait::script_late, since(1, 6), Bound::certain, "it is a TorchScript archive with its version behind the constants (1.6 and later)"},
+    {Trait::script_without_hook, until(1, 7), Bound::values, "its modules lack '_is_full_backward_hook' (until 1.7)"},
     {Trait::script_no_texts, until(1, 11), Bound::certain, "the debug information of its code has no table of texts (until 1.11)"},
     {Trait::python2, until(1, 4), Bound::certain, "it was pickled by Python 2, which 1.4 was the last to support"},
     // The values: optimizers, schedulers, scalers.
     {Trait::optimizer_ids, until(1, 5), Bound::values, "an optimizer state names parameters by object ids (until 1.5)"},
     {Trait::optimizer_indices, since(1, 6), Bound::values, "an optimizer state numbers its parameters (1.6 and later)"},
     {Trait::step_integers, until(1, 11), Bound::values, "Adam's step is an integer (until 1.11)"},
-    {Trait::step_tensors, since(1, 11), Bound::values, "Adam's step is a tensor (1.11 and later)"},
-    {Trait::group_maximize, since(1, 10), Bound::values, "optimizer groups have 'maximize' (1.10 and later)"},
+    {Trait::step_tensors, since(1, 12), Bound::values, "Adam's step is a tensor (1.12 and later)"},
+    {Trait::group_maximize, since(1, 11), Bound::values, "optimizer groups have 'maximize' (1.11 and later)"},
     {Trait::group_foreach, since(1, 12), Bound::values, "optimizer groups have 'foreach' (1.12 and later)"},
     {Trait::group_differentiable, since(1, 13), Bound::values, "optimizer groups have 'differentiable' (1.13 and later)"},
     {Trait::group_capturable_other, since(2, 2), Bound::values, "groups of an optimizer other than Adam have 'capturable' (2.2 and later)"},
@@ -128,6 +136,9 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::adam_without_foreach, until(1, 11), Bound::values, "Adam groups lack 'foreach' (until 1.11)"},
     {Trait::adam_without_differentiable, until(1, 12), Bound::values, "Adam groups lack 'differentiable' (until 1.12)"},
     {Trait::adam_without_decoupled, until(2, 6), Bound::values, "Adam groups lack 'decoupled_weight_decay' (until 2.6)"},
+    {Trait::scheduler_step_count, since(1, 2), Bound::values, "a scheduler state has '_step_count' (1.2 and later)"},
+    {Trait::scheduler_without_step_count, until(1, 1), Bound::values, "a scheduler state lacks '_step_count' (until 1.1)"},
+    {Trait::scheduler_not_called_within_step, until(1, 3), Bound::values, "a scheduler state lacks '_get_lr_called_within_step' (until 1.3)"},
     {Trait::scheduler_called_within_step, since(1, 4), Bound::values, "a scheduler state has '_get_lr_called_within_step' (1.4 and later)"},
     {Trait::scheduler_verbose, since(1, 7), Bound::values, "a scheduler state has 'verbose' (1.7 and later)"},
     {Trait::scheduler_initial, since(2, 6), Bound::values, "a scheduler state has '_is_initial' (2.6 and later)"},
@@ -160,6 +171,7 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::attributes, since(2, 0), Bound::values, "an optimizer has '_optimizer_step_pre_hooks' (2.0 and later)", "_optimizer_step_pre_hooks"},
     {Trait::attributes, since(1, 12), Bound::values, "an optimizer has '_warned_capturable_if_run_uncaptured' (1.12 and later)", "_warned_capturable_if_run_uncaptured"},
     {Trait::attributes, since(1, 8), Bound::values, "an optimizer has '_zero_grad_profile_name' (1.8 and later)", "_zero_grad_profile_name"},
+    {Trait::modules_without, since(1, 3), Bound::values, "modules lack '_backend' (1.3 and later)", "_backend"},
     {Trait::modules_without, until(1, 5), Bound::values, "modules lack '_non_persistent_buffers_set' (until 1.5)", "_non_persistent_buffers_set"},
     {Trait::modules_without, until(1, 7), Bound::values, "modules lack '_is_full_backward_hook' (until 1.7)", "_is_full_backward_hook"},
     {Trait::modules_without, until(1, 11), Bound::values, "modules lack '_load_state_dict_post_hooks' (until 1.11)", "_load_state_dict_post_hooks"},
@@ -181,6 +193,8 @@ void look_at_archive(const Container& container, const Checkpoint& checkpoint, T
   put(old_folder ? Trait::tensors_folder : Trait::data_folder);
   put(container.byte_order ? Trait::byte_order : Trait::no_byte_order);
   put(Trait::serialization_id, container.serialization_id);
+  put(Trait::version_2, container.version == "2");
+  put(Trait::version_3, container.version == "3");
   put(Trait::format_version, container.format_version);
   put(container.storage_alignment ? Trait::storage_alignment : Trait::no_storage_alignment);
   const bool any =
@@ -296,6 +310,10 @@ class StateSearch {
 
   void look_at_scheduler(NodeId id) {
     if (!has(id, "last_epoch")) return;
+    const bool common = has(id, "base_lrs");  // all schedulers but ReduceLROnPlateau
+    put(Trait::scheduler_step_count, common && has(id, "_step_count"));
+    put(Trait::scheduler_without_step_count, common && !has(id, "_step_count"));
+    put(Trait::scheduler_not_called_within_step, common && !has(id, "_get_lr_called_within_step"));
     put(Trait::scheduler_called_within_step, has(id, "_get_lr_called_within_step"));
     put(Trait::scheduler_verbose, has(id, "verbose") && has(id, "_get_lr_called_within_step"));
     put(Trait::scheduler_initial, has(id, "_is_initial"));
@@ -371,7 +389,7 @@ struct Mentions {
     for (const GlobalUse& use : checkpoint.globals.uses()) names.insert(use.dotted());
     std::unordered_set<std::string_view> wanted = {kParameters, kModules};
     for (const Row& row : kEvidence)
-      if (row.trait == Trait::attributes) wanted.insert(row.name);
+      if (row.trait == Trait::attributes || row.trait == Trait::modules_without) wanted.insert(row.name);
     const ValueGraph& graph = checkpoint.values;
     for (NodeId id = 0; id < graph.node_count(); ++id) {
       if (graph.kind(id) != Kind::text || !graph.text(id).starts_with('_')) continue;
@@ -379,6 +397,12 @@ struct Mentions {
     }
   }
 
+  // Modules of torch.nn that TorchScript wrote; those of C++ programs have other attributes.
+  bool have_script_modules() const {
+    return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+      return name.starts_with("__torch__.torch.nn.modules.");
+    });
+  }
   bool have_modules() const { return attributes.contains(kParameters) && attributes.contains(kModules); }
 
  private:
@@ -391,6 +415,8 @@ bool is_seen(const Row& row, const Traits& seen, const Mentions& mentions) {
       return mentions.names.contains(std::string(row.name));
     case Trait::attributes:
       return mentions.attributes.contains(row.name);
+    case Trait::script_without_hook:
+      return mentions.have_script_modules() && !mentions.attributes.contains("_is_full_backward_hook");
     case Trait::modules_without:
       return mentions.have_modules() && !mentions.attributes.contains(row.name);
     default:

@@ -50,7 +50,7 @@ const KnownState* find_state(std::string_view name, std::size_t size) {
 }
 
 bool is_sequence(Kind kind) { return kind == Kind::list || kind == Kind::tuple || kind == Kind::set; }
-bool is_tensor(Kind kind) { return kind == Kind::tensor || kind == Kind::composite; }
+bool is_tensor(const ValueGraph& graph, NodeId node) { return graph.is_tensor(node); }
 
 // A plain value on one line, cut where it gets long; nothing where there is no more in it than tensors and
 // instances.
@@ -80,7 +80,7 @@ class AttributeText {
 
   void write(NodeId node) {
     const Kind kind = graph_.kind(node);
-    if (is_tensor(kind))
+    if (is_tensor(graph_, node))
       text_ += "tensor";
     else if (instances_.contains(node))
       text_ += instances_.at(node).class_name;
@@ -153,7 +153,7 @@ class Walk {
 
   void visit(NodeId node, std::string path) {
     count(path);
-    if (is_tensor(graph_.kind(node))) return add_tensor(node, std::move(path));
+    if (is_tensor(graph_, node)) return add_tensor(node, std::move(path));
     const auto found = instances_.find(node);
     const bool instance = found != instances_.end();
     if (!instance && !is_container(node)) return;
@@ -164,9 +164,9 @@ class Walk {
     if (instance) describe(found->second, node, path, attributes);
     Frame frame{node, std::move(path), {}, 0};
     for (const Attribute& attribute : attributes)
-      if (instance && is_tensor(graph_.kind(attribute.value)))
+      if (instance && is_tensor(graph_, attribute.value))
         add_tensor(attribute.value, join_path(frame.path, attribute.name));
-      else if (is_tensor(graph_.kind(attribute.value)) || is_container(attribute.value) ||
+      else if (is_tensor(graph_, attribute.value) || is_container(attribute.value) ||
                instances_.contains(attribute.value))
         frame.below.push_back(attribute);
     frames_.push_back(std::move(frame));
@@ -219,7 +219,7 @@ class Walk {
     if (graph_.kind(node) == Kind::dict || is_sequence(graph_.kind(node))) {
       for (const Attribute& attribute : attributes) {
         if (attribute.name == "_is_full_backward_hook" || (attribute.name == "training" && !root)) continue;
-        if (is_tensor(graph_.kind(attribute.value)) || instances_.contains(attribute.value)) continue;
+        if (is_tensor(graph_, attribute.value) || instances_.contains(attribute.value)) continue;
         const std::string text = text_.of(attribute.value);
         if (!text.empty()) said += (said.empty() ? "" : ", ") + attribute.name + "=" + text;
       }

@@ -184,7 +184,8 @@ def rewritten(node, case_name):
             pairs.append([key, {"$one_of": [value, None]}])
         else:
             pairs.append([key, rewritten(value, case_name)])
-    return dict(node, **{"$dict": pairs, "any_order": any(text_of(k) == "amp" for k, _ in node["$dict"])})
+    any_order = node.get("any_order", False) or any(text_of(k) == "amp" for k, _ in node["$dict"])
+    return dict(node, **{"$dict": pairs, "any_order": any_order})
 
 
 def check(case):
