@@ -1,6 +1,7 @@
 #include "formats/torch/interpret.h"
 
 #include "formats/python/interpret.h"
+#include "formats/torch/nested.h"
 #include "formats/torch/rebuild.h"
 #include "src/core/error.h"
 
@@ -21,10 +22,14 @@ void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) 
 
 }  // namespace
 
-void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits) {
+void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits,
+               const python::Origin& origin) {
   Rebuilder rebuilder(checkpoint, table, limits);
-  python::Context context{checkpoint, limits, {}, {}, {}};
-  python::interpret_calls(context, [&](python::Call& call) { return rebuilder.interpret(call); });
+  NestedLoader nested(checkpoint, table, limits);
+  python::Context context{checkpoint, limits, {}, {}, {}, origin};
+  python::interpret_calls(
+      context, [&](python::Call& call) { return nested.interpret(call) || rebuilder.interpret(call); });
+  nested.describe();
   const std::vector<NodeId> nodes = checkpoint.values.reachable();
   python::settle_names_and_strings(context, nodes);
   table.settle_bare_storages(nodes);

@@ -33,6 +33,7 @@ class Stream {
     }
   }
   std::uint64_t offset() const { return offset_; }
+  std::uint64_t begin() const { return begin_; }  // of the program that came last
 
  private:
   Checkpoint& checkpoint_;
@@ -149,13 +150,16 @@ Checkpoint open_legacy(SourcePtr source, const Limits& limits) {
   Stream stream(checkpoint, limits);
   check_header(stream);
   check_system(stream);
-  describe_program(checkpoint, stream.next("main"));
+  pickle::Decoded main = stream.next("main");
+  const pickle::Program program = main.program;
+  const std::uint64_t begin = stream.begin();
+  describe_program(checkpoint, std::move(main));
   StorageTable table(checkpoint, StorageTable::Layout::legacy);
   const std::vector<std::string> keys = read_keys(stream);
   try {
     table.resolve();
     place_storages(checkpoint, table, keys, stream.offset());
-    interpret(checkpoint, table, limits);
+    interpret(checkpoint, table, limits, {source, begin, *program});
   } catch (Error& error) {
     error.in("of the main pickle");
     throw;

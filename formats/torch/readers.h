@@ -2,6 +2,7 @@
 #pragma once
 
 #include "src/core/checkpoint.h"
+#include "src/core/likeness.h"
 #include "src/core/limits.h"
 
 namespace ferry::torch {
@@ -15,5 +16,11 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits);
 // checksums.
 bool starts_like_legacy(const ByteSource& source);
 Checkpoint open_legacy(SourcePtr source, const Limits& limits);
+
+// Pickles without a container, as pickle.dump writes them: one value, or, of several one after the other, the
+// list of their values.  The names in all of them are judged before any of them is believed; bytes behind the
+// last one that are no pickle are an error, unless they are blank.
+Likeness looks_like_pickle(const ByteSource& source);
+Checkpoint open_pickle(SourcePtr source, const Limits& limits);
 
 }  // namespace ferry::torch

@@ -35,6 +35,7 @@ class Rebuilder {
   bool make_size(python::Call& call);
   bool make_device(python::Call& call);
   bool make_layout(python::Call& call);
+  bool make_generator(python::Call& call);
 
   Window read_window(const python::Call& call, NodeId offset, NodeId shape, NodeId strides) const;
   std::vector<std::int64_t> read_sizes(const python::Call& call, NodeId node, const char* what) const;

@@ -20,8 +20,6 @@ void refuse_other_archives(const zip::Archive& archive, const std::string& root)
   if (archive.find(root + "constants.pkl") != nullptr)
     refuse("this is a TorchScript archive, which this version does not read");
   for (const zip::Record& record : archive.records()) {
-    if (record.name == "_stable_baselines3_version" || record.name == "policy.pth")
-      refuse("this is a stable-baselines3 archive, which this version does not read");
     if (record.name.ends_with("model.json"))
       refuse("this is a torch.export or old TorchScript archive, which this version does not read");
     if (record.name.ends_with(".npy"))
@@ -132,6 +130,18 @@ bool is_number(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// What the storages that have records say of the container; true when one of them has no CRC.
+bool describe_storages(Checkpoint& checkpoint) {
+  bool unsummed = false;
+  checkpoint.container.numbered_keys = true;
+  for (const Storage& storage : checkpoint.storages) {
+    if (storage.bytes.source != checkpoint.source) continue;
+    unsummed = unsummed || !storage.bytes.crc;
+    checkpoint.container.numbered_keys = checkpoint.container.numbered_keys && is_number(storage.key);
+  }
+  return unsummed;
+}
+
 }  // namespace
 
 Checkpoint open_zip(SourcePtr source, const Limits& limits) {
@@ -147,16 +157,19 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
   const zip::Record& record = *archive.find(root + "data.pkl");
   const std::uint64_t size_max = record.method == 0 ? limits.pickle_bytes_max : limits.inflated_pickle_max;
   auto program = std::make_shared<const std::vector<std::byte>>(archive.read(record, size_max));
+  const python::Origin origin{record.method == 0 ? source : nullptr, record.data_offset, *program};
   const std::string program_name = record.name;
   const std::size_t program_size = program->size();
   StorageTable table(checkpoint, StorageTable::Layout::zip);
+  bool unsummed = false;
   try {
     describe_program(checkpoint, decode_program(std::move(program), 0, checkpoint.globals));
     table.resolve();
     for (Storage& storage : checkpoint.storages)
       place_storage(checkpoint, storage, archive, root, big_endian);
+    unsummed = describe_storages(checkpoint);
     keep_records(checkpoint, std::move(archive));
-    interpret(checkpoint, table, limits);
+    interpret(checkpoint, table, limits, origin);
   } catch (Error& error) {
     error.in("in record " + quote(program_name));
     throw;
@@ -166,15 +179,9 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits) {
                     std::to_string(program_size - checkpoint.container.pickle_size) +
                         " bytes follow the end of the pickle in " + quote(program_name) +
                         "; nothing refers to them");
-  const bool unsummed =
-      std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
-                  [&](const Storage& s) { return s.bytes.source == source && !s.bytes.crc; });
   if (unsummed)
     checkpoint.note(checkpoint.values.root(), Code::crc_not_computed,
                     "records of the archive have no CRC-32");
-  checkpoint.container.numbered_keys =
-      std::all_of(checkpoint.storages.begin(), checkpoint.storages.end(),
-                  [&](const Storage& s) { return s.bytes.source != source || is_number(s.key); });
   return checkpoint;
 }
 
