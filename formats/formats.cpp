@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "formats/archived.h"
 #include "formats/diagnosis.h"
 #include "formats/hdf5/reader.h"
 #include "formats/numpy/readers.h"
@@ -10,9 +11,9 @@
 #include "formats/safetensors/index.h"
 #include "formats/safetensors/reader.h"
 #include "formats/salvage.h"
+#include "formats/sb3/reader.h"
 #include "formats/stated.h"
 #include "formats/tar/archive.h"
-#include "formats/torch/program.h"
 #include "formats/torch/readers.h"
 #include "formats/torchscript/reader.h"
 #include "formats/zip/end_record.h"
@@ -46,23 +47,6 @@ Likeness probe_legacy(const ByteSource& source) {
   return {false, "the first pickle is not torch's magic number"};
 }
 
-Likeness probe_pickle(const ByteSource& source) {
-  const std::string head = head_of(source, 2);
-  if (head.size() == 2 && head[0] == '\x80' && head[1] >= 0 && head[1] <= 5)
-    return {true, "it starts with a pickle protocol mark"};
-  const bool text =
-      !head.empty() && std::string_view("(cIL]}VSFNd)l").find(head[0]) != std::string_view::npos;
-  return {text, text ? "it starts like a pickle of protocol 0" : "it does not start like a pickle"};
-}
-
-// Plain pickles are not converted yet, but what they would run is told.
-Checkpoint open_pickle(SourcePtr source, const Limits& limits) {
-  GlobalLog globals;
-  torch::decode_program_at(*source, 0, limits, globals);
-  throw Error(Code::unsupported_container,
-              "this is a plain pickle without torch's container, which this version does not read");
-}
-
 // --- named tensors of other libraries
 
 // Shards are checkpoints of any format but indices: no index leads to another.
@@ -79,6 +63,8 @@ constexpr auto kFormats = std::to_array<Format>({
     {"npz", numpy::looks_like_npz, numpy::open_npz},
     {"torch.export archive", pt2::looks_like_pt2, pt2::open_pt2},
     {"TorchScript archive", torchscript::looks_like_torchscript, torchscript::open_torchscript},
+    {"stable-baselines3 zip", sb3::looks_like_sb3, sb3::open_sb3},
+    {"checkpoint in a zip", looks_archived, open_archived},
     {"torch zip", zip::looks_like_zip, torch::open_zip},
     {"legacy stream", probe_legacy, torch::open_legacy},
     {"legacy tar", tar::looks_like_tar, torch::open_tar},
@@ -87,7 +73,7 @@ constexpr auto kFormats = std::to_array<Format>({
     {"safetensors", safetensors::looks_like_safetensors, safetensors::open_safetensors},
     {"safetensors index", safetensors::looks_like_index, open_shards},
     {"something else", probe_other, open_other},
-    {"pickle", probe_pickle, open_pickle},
+    {"pickle", torch::looks_like_pickle, torch::open_pickle},
 });
 
 }  // namespace

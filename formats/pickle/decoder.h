@@ -20,6 +20,7 @@ using Program = std::shared_ptr<const std::vector<std::byte>>;
 
 struct Decoded {
   ValueGraph graph;
+  Program program;                           // the same
   std::size_t size = 0;                      // bytes read, STOP included
   std::uint8_t protocol = 0;                 // of the last PROTO; 0 when there is none
   std::array<std::uint32_t, 256> opcodes{};  // how often each instruction byte ran

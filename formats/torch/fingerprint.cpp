@@ -197,9 +197,13 @@ void look_at_archive(const Container& container, const Checkpoint& checkpoint, T
   put(Trait::version_3, container.version == "3");
   put(Trait::format_version, container.format_version);
   put(container.storage_alignment ? Trait::storage_alignment : Trait::no_storage_alignment);
+  // Arrays of numpy and nested checkpoints may lie in the pickle: they are no records, and no digits name
+  // them.
   const bool any =
-      std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
-                  [&](const Storage& storage) { return storage.bytes.source == checkpoint.source; });
+      std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(), [&](const Storage& storage) {
+        return storage.bytes.source == checkpoint.source &&
+               storage.key.find_first_not_of("0123456789") == std::string::npos;
+      });
   if (any) put(container.numbered_keys ? Trait::number_keys : Trait::address_keys);
   if (old_folder || container.root_folder.empty()) return;  // 1.4 named the folder after the file, too
   put(container.root_folder == "archive" ? Trait::archive_root : Trait::named_root,

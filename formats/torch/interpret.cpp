@@ -1,6 +1,7 @@
 #include "formats/torch/interpret.h"
 
 #include "formats/python/interpret.h"
+#include "formats/torch/nested.h"
 #include "formats/torch/rebuild.h"
 #include "src/core/error.h"
 
@@ -22,12 +23,15 @@ void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) 
 }  // namespace
 
 void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits,
-               const std::function<bool(python::Call&)>& first) {
+               const python::Origin& origin, const std::function<bool(python::Call&)>& first) {
   Rebuilder rebuilder(checkpoint, table, limits);
-  python::Context context{checkpoint, limits, {}, {}, {}};
+  NestedLoader nested(checkpoint, table, limits);
+  python::Context context{checkpoint, limits, {}, {}, {}, origin};
   python::interpret_calls(context, [&](python::Call& call) {
-    return (first && first(call)) || interpret_typed_container(call) || rebuilder.interpret(call);
+    return (first && first(call)) || nested.interpret(call) || interpret_typed_container(call) ||
+           rebuilder.interpret(call);
   });
+  nested.describe();
   const std::vector<NodeId> nodes = checkpoint.values.reachable();
   python::settle_names_and_strings(context, nodes);
   table.settle_bare_storages(nodes);

@@ -35,6 +35,7 @@ class Stream {
     }
   }
   std::uint64_t offset() const { return offset_; }
+  std::uint64_t begin() const { return begin_; }  // of the program that came last
 
  private:
   Checkpoint& checkpoint_;
@@ -217,7 +218,10 @@ Checkpoint read_legacy(SourcePtr source, const Limits& limits, Losses* losses) {
   Stream stream(checkpoint, limits);
   check_header(stream);
   check_system(stream);
-  describe_program(checkpoint, stream.next("main"));
+  pickle::Decoded main = stream.next("main");
+  const pickle::Program program = main.program;
+  const std::uint64_t begin = stream.begin();
+  describe_program(checkpoint, std::move(main));
   StorageTable table(checkpoint, StorageTable::Layout::legacy);
   const std::vector<std::string> keys = read_keys(stream);
   try {
@@ -226,7 +230,7 @@ Checkpoint read_legacy(SourcePtr source, const Limits& limits, Losses* losses) {
       BrokenStream(checkpoint, *losses).place(table, keys, stream.offset());
     else
       place_storages(checkpoint, table, keys, stream.offset());
-    interpret(checkpoint, table, limits);
+    interpret(checkpoint, table, limits, {source, begin, *program});
   } catch (Error& error) {
     error.in("of the main pickle");
     throw;

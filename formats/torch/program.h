@@ -14,6 +14,13 @@ namespace ferry::torch {
 pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals,
                                pickle::Dialect dialect = pickle::Dialect::python);
 
+// Throws Code::unsafe_global with all names that may not be there; nothing when there are none.
+void refuse_unsafe(const GlobalLog& globals);
+
+// The program at `offset` of a stream in which its size is not written down; without an end, as much of it as
+// is worth decoding for the names in it and for the exact complaint.
+pickle::Program read_program(const ByteSource& source, std::uint64_t offset, const Limits& limits);
+
 // Reads the program at `offset` of a stream in which its size is not written down, and decodes it.
 pickle::Decoded decode_program_at(const ByteSource& source, std::uint64_t offset, const Limits& limits,
                                   GlobalLog& globals);

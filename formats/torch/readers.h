@@ -3,6 +3,7 @@
 
 #include "formats/torch/losses.h"
 #include "src/core/checkpoint.h"
+#include "src/core/likeness.h"
 #include "src/core/limits.h"
 
 namespace ferry::torch {
@@ -28,5 +29,10 @@ Checkpoint open_tar(SourcePtr source, const Limits& limits);
 Checkpoint salvage_zip(SourcePtr source, const Limits& limits, Losses& losses);
 Checkpoint salvage_legacy(SourcePtr source, const Limits& limits, Losses& losses);
 Checkpoint salvage_tar(SourcePtr source, const Limits& limits, Losses& losses);
+// Pickles without a container, as pickle.dump writes them: one value, or, of several one after the other, the
+// list of their values.  The names in all of them are judged before any of them is believed; bytes behind the
+// last one that are no pickle are an error, unless they are blank.
+Likeness looks_like_pickle(const ByteSource& source);
+Checkpoint open_pickle(SourcePtr source, const Limits& limits);
 
 }  // namespace ferry::torch

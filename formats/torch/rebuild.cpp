@@ -45,6 +45,8 @@ bool Rebuilder::interpret(Call& call) {
       return make_device(call);
     case Role::layout:
       return make_layout(call);
+    case Role::generator:
+      return make_generator(call);
     case Role::tensor_type:
       call.fail("would make a tensor of uninitialised memory");
     case Role::thnn_backend:
@@ -275,6 +277,15 @@ bool Rebuilder::make_layout(Call& call) {
   const auto text = call.graph.as_text(call.arguments[0]);
   if (!text || !text->starts_with("torch.")) call.fail("takes the name of a layout");
   call.become(call.graph.make_bytes(Kind::layout, as_bytes(std::string(*text)), call.graph.at(call.id)));
+  return true;
+}
+
+// Generator(device) with (seed, offset, state) as state, since 2.5: what get_state() gives is the generator.
+bool Rebuilder::make_generator(Call& call) {
+  const auto parts = call.state == kNoNode ? std::span<const NodeId>() : call.graph.items(call.state);
+  if (parts.size() != 3 || call.graph.kind(parts[2]) != Kind::tensor) call.fail("has no state with a tensor");
+  call.become(parts[2]);
+  call.note_data("the tensor of its state");
   return true;
 }
 

@@ -39,6 +39,7 @@ class Rebuilder {
   bool make_size(python::Call& call);
   bool make_device(python::Call& call);
   bool make_layout(python::Call& call);
+  bool make_generator(python::Call& call);
 
   void become_composite(python::Call& call, Composite form, std::uint16_t flags,
                         std::span<const NodeId> parts);

@@ -51,6 +51,11 @@ class StorageTable {
   void resolve();
 
   const std::vector<StorageView>& views() const { return views_; }
+  // All of a storage that no persistent id names; returns the index of the view.
+  std::uint32_t add_view(std::uint32_t storage) {
+    views_.push_back({storage, 0, checkpoint_.storages[storage].numel});
+    return static_cast<std::uint32_t>(views_.size() - 1);
+  }
   // The storage with this key, or nullptr.
   Storage* find(const std::string& key);
 

@@ -18,8 +18,6 @@ namespace {
 void refuse_other_archives(const zip::Archive& archive) {
   const auto refuse = [](const std::string& what) { throw Error(Code::unsupported_container, what); };
   for (const zip::Record& record : archive.records()) {
-    if (record.name == "_stable_baselines3_version" || record.name == "policy.pth")
-      refuse("this is a stable-baselines3 archive, which this version does not read");
     if (record.name.ends_with(".data/extern_modules"))
       refuse("this is a torch.package archive: Python code with pickles that need it");
     if (record.name.ends_with(".npy"))
@@ -51,21 +49,23 @@ Checkpoint read_zip(const SourcePtr& source, Records records, const Limits& limi
 
   const zip::Record& record = *records.find("data.pkl");
   auto program = std::make_shared<const std::vector<std::byte>>(records.read_program(record, limits));
+  const python::Origin origin{record.method == zip::kStored ? source : nullptr, record.data_offset, *program};
   const std::string program_name = record.name;
   const std::size_t program_size = program->size();
   StorageTable table(checkpoint, StorageTable::Layout::zip);
+  bool unsummed = false;
   try {
     describe_program(checkpoint, decode_program(std::move(program), 0, checkpoint.globals));
     table.resolve();
     place_storages(checkpoint, records);
+    records.look_back(checkpoint);  // nested checkpoints bring storages that have no records
     records.give_records(checkpoint);
-    interpret(checkpoint, table, limits);
+    interpret(checkpoint, table, limits, origin);
   } catch (Error& error) {
     error.in(zip::in_record(program_name));
     throw;
   }
   note_trailing(checkpoint, program_size, program_name);
-  records.look_back(checkpoint);
   return checkpoint;
 }
 

@@ -243,7 +243,8 @@ std::vector<NodeId> read_attributes(Checkpoint& checkpoint, std::optional<pickle
   if (!decoded) return {};
   torch::describe_program(checkpoint, std::move(*decoded));
   torch::StorageTable table(checkpoint, torch::StorageTable::Layout::script);
-  torch::interpret(checkpoint, table, limits, [&](python::Call& call) { return objects.interpret(call); });
+  torch::interpret(checkpoint, table, limits, {},
+                   [&](python::Call& call) { return objects.interpret(call); });
   const NodeId root = checkpoint.values.root();
   if (checkpoint.values.kind(root) != Kind::tuple && checkpoint.values.kind(root) != Kind::list)
     fail("attributes.pkl holds no list of values");

@@ -115,7 +115,8 @@ class Reader {
     torch::StorageTable table(checkpoint, torch::StorageTable::Layout::script);
     table.resolve();
     for (Storage& storage : checkpoint.storages) records_.place(storage, folders);
-    torch::interpret(checkpoint, table, limits_, [&](python::Call& call) { return objects.interpret(call); });
+    torch::interpret(checkpoint, table, limits_, {},
+                     [&](python::Call& call) { return objects.interpret(call); });
   }
 
   // state_dict() detaches its tensors.

@@ -45,9 +45,11 @@ std::vector<Objection> object_to_pickle(const Checkpoint& checkpoint, const Pick
   return objections;
 }
 
-// Storages of the file itself, not those that the reader made of numpy arrays.
+// Storages that torch would read from the file, not those that the reader made of numpy arrays and of nested
+// checkpoints: torch names its own by numbers.
 bool is_own(const Checkpoint& checkpoint, const Storage& storage) {
-  return storage.bytes.source == checkpoint.source;
+  return storage.bytes.source == checkpoint.source &&
+         storage.key.find_first_not_of("0123456789") == std::string::npos;
 }
 
 void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& objections) {
