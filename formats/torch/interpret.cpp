@@ -1,6 +1,8 @@
 #include "formats/torch/interpret.h"
 
 #include "formats/python/interpret.h"
+#include "formats/torch/modules.h"
+#include "formats/torch/objects.h"
 #include "formats/torch/rebuild.h"
 #include "src/core/error.h"
 
@@ -23,8 +25,12 @@ void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) 
 
 void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits) {
   Rebuilder rebuilder(checkpoint, table, limits);
-  python::Context context{checkpoint, limits, {}, {}, {}};
-  python::interpret_calls(context, [&](python::Call& call) { return rebuilder.interpret(call); });
+  python::Context context{checkpoint, limits, {}, {}, {}, {}};
+  Modules modules(context);
+  python::interpret_calls(context, [&](python::Call& call) {
+    return rebuilder.interpret(call) || modules.take(call) || interpret_object(call);
+  });
+  modules.settle();
   const std::vector<NodeId> nodes = checkpoint.values.reachable();
   python::settle_names_and_strings(context, nodes);
   table.settle_bare_storages(nodes);
