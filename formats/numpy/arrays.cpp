@@ -147,7 +147,7 @@ NodeId ArrayReader::add_text(const ArrayPlace& place, const ArrayHeader& header,
 }
 
 void ArrayReader::finish() {
-  python::Context context{checkpoint_, limits_, {}, {}, {}};
+  python::Context context{checkpoint_, limits_, {}, {}, {}, {}};
   const std::size_t noted = checkpoint_.notes.size();
   python::interpret_calls(context, [](python::Call&) { return false; });
   // The function was never in the file.

@@ -105,7 +105,8 @@ void Call::need_nothing_after() const {
 
 void Call::become(NodeId other) {
   if (known && known->role == Role::scheduler_class) context.schedulers.emplace(id, class_name());
-  if (context.numpy_dtypes.empty()) return graph.become(id, other);
+  if (const auto module = context.modules.find(other); module != context.modules.end())
+    context.modules.emplace(id, module->second);
   if (const auto dtype = context.numpy_dtypes.find(other); dtype != context.numpy_dtypes.end())
     context.numpy_dtypes.emplace(id, dtype->second);
   graph.become(id, other);

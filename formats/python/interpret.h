@@ -33,6 +33,7 @@ struct Context {
   const Limits& limits;
   std::unordered_map<NodeId, std::string> schedulers;   // instances of torch's schedulers, by class
   std::unordered_map<NodeId, NumpyDType> numpy_dtypes;  // of numpy.dtype objects
+  std::unordered_map<NodeId, std::uint32_t> modules;  // values that the modules' own pass fills, by its index
   std::unordered_map<NodeId, std::optional<KnownGlobal>>
       globals;  // rows of the allow-list, by node of the name
   Origin origin = {};

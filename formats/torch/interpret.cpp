@@ -1,7 +1,9 @@
 #include "formats/torch/interpret.h"
 
 #include "formats/python/interpret.h"
+#include "formats/torch/modules.h"
 #include "formats/torch/nested.h"
+#include "formats/torch/objects.h"
 #include "formats/torch/rebuild.h"
 #include "src/core/error.h"
 
@@ -26,12 +28,14 @@ void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits
                const python::Origin& origin, const std::function<bool(python::Call&)>& first) {
   Rebuilder rebuilder(checkpoint, table, limits);
   NestedLoader nested(checkpoint, table, limits);
-  python::Context context{checkpoint, limits, {}, {}, {}, origin};
+  python::Context context{checkpoint, limits, {}, {}, {}, {}, origin};
+  Modules modules(context);
   python::interpret_calls(context, [&](python::Call& call) {
     return (first && first(call)) || nested.interpret(call) || interpret_typed_container(call) ||
-           rebuilder.interpret(call);
+           rebuilder.interpret(call) || modules.take(call) || interpret_object(call);
   });
   nested.describe();
+  modules.settle();
   const std::vector<NodeId> nodes = checkpoint.values.reachable();
   python::settle_names_and_strings(context, nodes);
   table.settle_bare_storages(nodes);

@@ -192,6 +192,14 @@ class BrokenStream {
   std::uint32_t before_ = kNoStorage;
   std::uint64_t breaks_at_ = 0;
 };
+// torch.save kept the source of every class of a whole module that it could find.
+void note_sources(Checkpoint& checkpoint) {
+  const std::size_t count = checkpoint.class_sources.size();
+  if (count == 0) return;
+  std::string what = "the source of " + checkpoint.class_sources.front().class_name;
+  if (count > 1) what += " and " + std::to_string(count - 1) + " more classes";
+  checkpoint.note(checkpoint.values.root(), Code::code_left_out, what + "; inspect --code shows it");
+}
 
 }  // namespace
 
@@ -235,6 +243,7 @@ Checkpoint read_legacy(SourcePtr source, const Limits& limits, Losses* losses) {
     error.in("of the main pickle");
     throw;
   }
+  note_sources(checkpoint);
   checkpoint.note(checkpoint.values.root(), Code::no_checksums,
                   "a legacy stream carries no checksums: a flipped bit in a weight cannot be seen");
   return checkpoint;

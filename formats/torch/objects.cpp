@@ -1,13 +1,11 @@
-// Whole objects of torch's classes: modules, optimizers, GradScalers, schedulers.  None of the classes is
-// needed: what state_dict() would give is in the attributes that were pickled.
-//
-// Source: torch/nn/modules/module.py (_save_to_state_dict), torch/optim/optimizer.py (state_dict,
-// __getstate__), torch/amp/grad_scaler.py (state_dict, __getstate__), torch/optim/lr_scheduler.py
-// (state_dict), 0.1.12 … 2.13.
-#include <algorithm>
-#include <unordered_map>
+#include "formats/torch/objects.h"
 
-#include "formats/torch/rebuild.h"
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
 #include "src/core/error.h"
 
 namespace ferry::torch {
@@ -15,107 +13,93 @@ namespace {
 
 using python::Call;
 
-bool has(const Call& call, std::string_view key) {
-  return call.state != kNoNode && call.graph.find(call.state, key) != kNoNode;
+bool has(const Call& call, std::string_view key) { return call.graph.find(call.state, key) != kNoNode; }
+
+bool has_kind(const Call& call, std::string_view key, Kind kind) {
+  const NodeId value = call.graph.find(call.state, key);
+  return value != kNoNode && call.graph.kind(value) == kind;
 }
 
-NodeId copy_of(ValueGraph& graph, NodeId dict) {
-  const NodeId copy = graph.make_dict(graph.flavor(dict));
-  graph.append(copy, graph.items(dict));
+void set_at_end(ValueGraph& graph, NodeId dict, std::string_view key, NodeId value) {
+  const NodeId pair[2] = {graph.make_text(key), value};
+  graph.append(dict, pair);
+}
+
+// The entries of a dict without those of some keys.
+NodeId copy_without(ValueGraph& graph, NodeId dict, std::span<const std::string_view> keys) {
+  const NodeId copy = graph.make_dict(graph.flavor(dict), graph.at(dict));
+  for (std::size_t i = 0; i < graph.entry_count(dict); ++i) {
+    const Entry entry = graph.entry(dict, i);
+    const auto key = graph.as_text(entry.key);
+    const NodeId pair[2] = {entry.key, entry.value};
+    if (!key || std::find(keys.begin(), keys.end(), *key) == keys.end()) graph.append(copy, pair);
+  }
   return copy;
 }
 
-class ModuleState {
+// {state: {Parameter: {…}}, param_groups: [{params: [Parameter …], …}]}, with positions for parameters.
+// Source: torch/optim/optimizer.py, state_dict and __getstate__.  Until 1.5 the keys were ids of objects that
+// are gone; the positions say the same.
+class OptimizerState {
  public:
-  explicit ModuleState(Call& call)
-      : call_(call),
-        graph_(call.graph),
-        dict_(call.graph.make_dict(DictFlavor::ordered, call.graph.at(call.id))) {}
+  explicit OptimizerState(Call& call) : call_(call), graph_(call.graph) {}
 
-  NodeId gather() {
-    const NodeId transient = graph_.find(call_.state, "_non_persistent_buffers_set");
-    add_tensors("_parameters", kNoNode);
-    add_tensors("_buffers", transient);
-    for (const Entry& child : entries("_modules")) add_child(child);
-    return dict_;
+  NodeId make() {
+    const NodeId groups = make_groups();
+    const NodeId dict = graph_.make_dict(DictFlavor::plain, graph_.at(call_.id));
+    set_at_end(graph_, dict, "state", make_state());
+    set_at_end(graph_, dict, "param_groups", groups);
+    return dict;
   }
 
  private:
-  std::vector<Entry> entries(std::string_view name) const {
-    const NodeId dict = graph_.find(call_.state, name);
-    if (dict == kNoNode || graph_.kind(dict) != Kind::dict)
-      call_.fail("is a module without " + std::string(name));
-    std::vector<Entry> all;
-    for (std::size_t i = 0; i < graph_.entry_count(dict); ++i) all.push_back(graph_.entry(dict, i));
-    return all;
+  NodeId make_groups() {
+    const auto items = graph_.items(graph_.find(call_.state, "param_groups"));
+    const NodeId groups = graph_.make_list({});
+    for (const NodeId old : std::vector<NodeId>(items.begin(), items.end())) {
+      const NodeId params = graph_.kind(old) == Kind::dict ? graph_.find(old, "params") : kNoNode;
+      if (params == kNoNode) call_.fail("has a group without parameters");
+      constexpr std::string_view kParams[] = {"params"};
+      const NodeId group = copy_without(graph_, old, kParams);
+      set_at_end(graph_, group, "params", make_numbers(params));
+      graph_.append(groups, {&group, 1});
+    }
+    return groups;
   }
 
-  void add_tensors(std::string_view name, NodeId transient) {
-    for (const auto& [key, value] : entries(name)) {
-      if (graph_.kind(value) == Kind::none) continue;
-      if (graph_.kind(value) != Kind::tensor)
-        call_.fail("has something in " + std::string(name) + " that is no tensor");
-      const auto text = graph_.as_text(key);
-      const auto skipped = transient == kNoNode ? std::span<const NodeId>() : graph_.items(transient);
-      if (text && std::any_of(skipped.begin(), skipped.end(),
-                              [&](NodeId item) { return graph_.as_text(item) == text; }))
-        continue;
-      const NodeId pair[2] = {key, value};
-      graph_.append(dict_, pair);
-    }
+  NodeId make_numbers(NodeId params) {
+    const auto items = graph_.items(params);
+    std::vector<NodeId> numbers;
+    for (const NodeId param : std::vector<NodeId>(items.begin(), items.end()))
+      numbers.push_back(number(param));
+    return graph_.make_list(numbers);
   }
 
-  void add_child(const Entry& child) {
-    if (graph_.kind(child.value) == Kind::none) return;
-    const auto name = graph_.as_text(child.key);
-    if (!name || graph_.kind(child.value) != Kind::dict) call_.fail("has a child that is no module");
-    const std::string prefix = std::string(*name) + ".";
-    for (std::size_t i = 0; i < graph_.entry_count(child.value); ++i) {
-      const Entry entry = graph_.entry(child.value, i);
-      const NodeId pair[2] = {graph_.make_text(prefix + std::string(graph_.as_text(entry.key).value_or("?"))),
-                              entry.value};
-      graph_.append(dict_, pair);
+  // A parameter that left its group keeps its state, under a number of its own.
+  NodeId make_state() {
+    const NodeId old = graph_.find(call_.state, "state"), state = graph_.make_dict(DictFlavor::plain);
+    for (std::size_t i = 0; i < graph_.entry_count(old); ++i) {
+      const Entry entry = graph_.entry(old, i);
+      const bool parameter = graph_.kind(entry.key) == Kind::tensor || numbers_.contains(entry.key);
+      const NodeId pair[2] = {parameter ? number(entry.key) : entry.key, entry.value};
+      graph_.append(state, pair);
     }
+    return state;
+  }
+
+  NodeId number(NodeId param) {
+    const auto [found, fresh] = numbers_.try_emplace(param);
+    if (fresh) found->second = graph_.make_integer(static_cast<std::int64_t>(numbers_.size()) - 1);
+    return found->second;
   }
 
   Call& call_;
   ValueGraph& graph_;
-  NodeId dict_;
+  std::unordered_map<NodeId, NodeId> numbers_;
 };
 
-// {defaults, state: {Parameter: {…}}, param_groups: [{params: [Parameter …], …}]} with parameters as indices.
-NodeId optimizer_state(Call& call) {
-  ValueGraph& graph = call.graph;
-  std::unordered_map<NodeId, NodeId> index;
-  const NodeId groups = graph.make_list({});
-  const NodeId old_groups = graph.find(call.state, "param_groups");
-  for (std::size_t g = 0; g < graph.items(old_groups).size(); ++g) {
-    const NodeId old_group = graph.items(old_groups)[g];
-    const NodeId params = graph.find(old_group, "params");
-    if (params == kNoNode) call.fail("has a group without parameters");
-    const auto items = graph.items(params);
-    std::vector<NodeId> numbers;
-    for (const NodeId param : std::vector<NodeId>(items.begin(), items.end()))
-      numbers.push_back(index.try_emplace(param, graph.make_integer(static_cast<std::int64_t>(index.size())))
-                            .first->second);
-    const NodeId group = copy_of(graph, old_group);
-    graph.set_entry(group, "params", graph.make_list(numbers));
-    graph.append(groups, {&group, 1});
-  }
-  const NodeId old_state = graph.find(call.state, "state"), state = graph.make_dict(DictFlavor::plain);
-  for (std::size_t i = 0; i < graph.entry_count(old_state); ++i) {
-    const Entry entry = graph.entry(old_state, i);
-    const auto number = index.find(entry.key);
-    const NodeId pair[2] = {number == index.end() ? entry.key : number->second, entry.value};
-    graph.append(state, pair);
-  }
-  const NodeId dict = graph.make_dict(DictFlavor::plain, graph.at(call.id));
-  graph.set_entry(dict, "state", state);
-  graph.set_entry(dict, "param_groups", groups);
-  return dict;
-}
-
 // The state_dict of a GradScaler from its attributes; None when it was disabled.
+// Source: torch/amp/grad_scaler.py, __getstate__: the tensors become _init_scale and _init_growth_tracker.
 NodeId scaler_state(Call& call) {
   ValueGraph& graph = call.graph;
   const NodeId enabled = graph.find(call.state, "_enabled");
@@ -131,50 +115,66 @@ NodeId scaler_state(Call& call) {
   for (const auto& [key, attribute] : kFields) {
     const NodeId value = graph.find(call.state, attribute);
     if (value == kNoNode) call.fail("is a GradScaler without " + std::string(attribute));
-    graph.set_entry(dict, key, value);
+    set_at_end(graph, dict, key, value);
   }
   return dict;
 }
 
-// A scheduler's state_dict: all its attributes but the optimizer.
+// A scheduler's state_dict: all its attributes but the optimizer; functions and other schedulers come last.
+// Source: torch/optim/lr_scheduler.py, state_dict of each class.
 NodeId scheduler_state(Call& call) {
+  static constexpr auto kLast =
+      std::to_array<std::string_view>({"lr_lambdas", "_schedulers", "_scale_fn_custom"});
+  static constexpr auto kMoved = std::to_array<std::string_view>(
+      {"optimizer", "is_better", "_scale_fn_ref", kLast[0], kLast[1], kLast[2]});
   ValueGraph& graph = call.graph;
-  const NodeId dict = graph.make_dict(DictFlavor::plain, graph.at(call.id));
-  for (std::size_t i = 0; i < graph.entry_count(call.state); ++i) {
-    const Entry entry = graph.entry(call.state, i);
-    const NodeId pair[2] = {entry.key, entry.value};
-    if (graph.as_text(entry.key) != "optimizer") graph.append(dict, pair);
-  }
+  const NodeId dict = copy_without(graph, call.state, kMoved);
+  for (const std::string_view key : kLast)
+    if (const NodeId value = graph.find(call.state, key); value != kNoNode)
+      set_at_end(graph, dict, key, value);
   return dict;
+}
+
+bool is_optimizer(const Call& call) {
+  return has_kind(call, "param_groups", Kind::list) && has_kind(call, "state", Kind::dict);
+}
+
+bool is_scaler(const Call& call) {
+  if (call.known) return call.known->role == Role::scaler_class;
+  return has(call, "_init_scale") && has(call, "_growth_interval") && has(call, "_init_growth_tracker");
+}
+
+bool is_scheduler(const Call& call) {
+  if (call.known) return call.known->role == Role::scheduler_class;
+  return has(call, "optimizer") && has(call, "base_lrs") && has(call, "last_epoch");
+}
+
+// torch.ScriptObject: (state, name of its class); of packed weights the state is what they were packed from.
+bool interpret_script_object(Call& call) {
+  const auto parts = call.graph.items(call.state);
+  if (call.graph.kind(call.state) != Kind::tuple || parts.size() != 2) return false;
+  const std::string name(call.graph.as_text(parts[1]).value_or("?"));
+  call.become(parts[0]);
+  call.note(Code::object_to_data, name + " → its state");
+  return true;
 }
 
 }  // namespace
 
 bool interpret_object(Call& call) {
-  if (!call.instance || call.state == kNoNode || call.graph.kind(call.state) != Kind::dict) return false;
-  const Role role = call.known ? call.known->role : Role::object_type;
-  if (has(call, "_parameters") && has(call, "_buffers") && has(call, "_modules")) {
-    call.become(ModuleState(call).gather());
-    call.note_data("its state_dict");
-    return true;
-  }
-  if (has(call, "param_groups") && has(call, "state") &&
-      call.graph.kind(call.graph.find(call.state, "state")) == Kind::dict) {
-    call.become(optimizer_state(call));
-    call.note(Code::scaler_from_object, call.class_name() + " → its state_dict");
-    return true;
-  }
-  if (role == Role::scaler_class) {
+  if (!call.instance || call.state == kNoNode) return false;
+  if (call.known && call.class_name() == "torch.ScriptObject") return interpret_script_object(call);
+  if (call.graph.kind(call.state) != Kind::dict) return false;
+  if (is_optimizer(call))
+    call.become(OptimizerState(call).make());
+  else if (is_scaler(call))
     call.become(scaler_state(call));
-    call.note(Code::scaler_from_object, call.class_name() + " → its state_dict");
-    return true;
-  }
-  if (role == Role::scheduler_class) {
+  else if (is_scheduler(call))
     call.become(scheduler_state(call));
-    call.note(Code::scaler_from_object, call.class_name() + " → its state_dict");
-    return true;
-  }
-  return false;
+  else
+    return false;
+  call.note(Code::scaler_from_object, call.class_name() + " → its state_dict");
+  return true;
 }
 
 }  // namespace ferry::torch

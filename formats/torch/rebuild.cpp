@@ -30,7 +30,7 @@ std::string list_text(std::span<const std::int64_t> numbers) {
 }  // namespace
 
 bool Rebuilder::interpret(Call& call) {
-  if (!call.known) return interpret_object(call);
+  if (!call.known) return false;
   switch (call.known->role) {
     case Role::rebuild_from_type:
       return rebuild_from_type(call);
@@ -56,8 +56,7 @@ bool Rebuilder::interpret(Call& call) {
     default:
       break;
   }
-  if (rebuild(call, call.known->role, call.arguments)) return true;
-  return interpret_object(call);
+  return rebuild(call, call.known->role, call.arguments);
 }
 
 bool Rebuilder::rebuild(Call& call, Role role, std::span<const NodeId> arguments) {
@@ -215,6 +214,10 @@ bool Rebuilder::rebuild_on_device(Call& call) {
 // requires_grad, volatile) as state.
 bool Rebuilder::old_variable(Call& call) {
   const ValueGraph& graph = call.graph;
+  if (call.name().starts_with("Uninitialized"))
+    throw Error(Code::unsupported_tensor,
+                call.class_name() + " has no values: the lazy module that holds it never saw an input")
+        .at(graph.at(call.id));
   call.need_arguments(0, 2);
   if (!call.list_items.empty() || !call.dict_items.empty()) call.fail("takes no items");
   std::vector<NodeId> state;
@@ -265,7 +268,7 @@ bool Rebuilder::make_device(Call& call) {
   if (call.arguments.size() == 2) {
     const auto index = call.graph.as_integer(call.arguments[1]);
     if (!index || *index < 0) call.fail("takes a device index");
-    text += ":" + std::to_string(*index);
+    text.append(":").append(std::to_string(*index));
   }
   call.become(call.graph.make_bytes(Kind::device, as_bytes(text), call.graph.at(call.id)));
   return true;

@@ -1,4 +1,4 @@
-// What PyTorch's own calls in a pickle mean: tensors, parameters, sizes, devices; and objects of its classes.
+// What PyTorch's own calls in a pickle mean: tensors, parameters, sizes, devices.
 //
 // Source: torch/_utils.py (_rebuild_*), torch/_tensor.py (_rebuild_from_type_v2), torch/nn/parameter.py,
 // 0.1.10 … 2.13.
@@ -64,9 +64,5 @@ class Rebuilder {
 // torch.jit._pickle: lists with the type of their items, containers with the text of their type.  TorchScript
 // and LibTorch's pickle_save write them; the value is what they were given.
 bool interpret_typed_container(python::Call& call);
-
-// Objects of torch's classes that are kept whole in a pickle: modules, optimizers, scalers, schedulers →
-// their state.
-bool interpret_object(python::Call& call);
 
 }  // namespace ferry::torch

@@ -68,6 +68,7 @@ void StorageTable::resolve_one(NodeId id) {
   const auto type = parts.empty() ? std::nullopt : graph.as_text(parts[0]);
   if (type == "module" && layout_ == Layout::legacy && parts.size() == 4 &&
       graph.kind(parts[1]) == Kind::global) {
+    keep_source(parts);
     graph.become(id, parts[1]);
     return;
   }
@@ -85,6 +86,14 @@ void StorageTable::resolve_one(NodeId id) {
   views_.push_back(view);
   graph.become(
       id, graph.make_indexed(Kind::storage, static_cast<std::uint32_t>(views_.size() - 1), graph.at(id)));
+}
+
+// ('module', class, file, source): what the report may show; the source is never parsed.
+void StorageTable::keep_source(std::span<const NodeId> parts) {
+  const ValueGraph& graph = checkpoint_.values;
+  const auto file = graph.as_text(parts[2]);
+  if (!file || !graph.as_text(parts[3])) return;
+  checkpoint_.class_sources.push_back({graph.dotted_name(parts[1]), std::string(*file), parts[3]});
 }
 
 std::uint32_t StorageTable::root_storage(NodeId id, std::span<const NodeId> parts) {
@@ -157,7 +166,7 @@ void StorageTable::settle_bare_storages(std::span<const NodeId> nodes) {
     if (view.offset != 0 || view.numel != checkpoint_.storages[index].numel) {
       Storage part = checkpoint_.storages[index];
       const std::uint64_t item = part.untyped ? 1 : info(part.dtype).itemsize;
-      part.key += "[" + std::to_string(view.offset) + "]";
+      part.key.append("[").append(std::to_string(view.offset)).append("]");
       part.numel = view.numel;
       part.bytes.offset += static_cast<std::uint64_t>(view.offset) * item;
       part.bytes.size = part.bytes.stored_size = static_cast<std::uint64_t>(view.numel) * item;

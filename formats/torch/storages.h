@@ -68,6 +68,7 @@ class StorageTable {
 
  private:
   void resolve_one(NodeId id);
+  void keep_source(std::span<const NodeId> parts);
   std::uint32_t root_storage(NodeId id, std::span<const NodeId> parts);
   StorageView view_of(NodeId id, std::uint32_t storage, NodeId view);
 

@@ -185,6 +185,20 @@ Checkpoint open(const Job& job, const ConvertOptions& options, ChangeLog& change
   return std::move(salvage.checkpoint);
 }
 
+// One remark an object; its modules are the details.
+void add_module_remarks(report::FileReport& report) {
+  const std::span<const report::ModuleFacts> all = report.modules;
+  for (std::size_t begin = 0; begin < all.size();) {
+    const auto object = report::object_at(all, begin);
+    std::vector<std::string> lines;
+    for (const report::ModuleFacts& module : object) lines.push_back(report::module_line(module));
+    report.changes.add(Code::module_described, object.front().object,
+                       report::object_line(object) + ": classes and settings in the report (-v, --report)",
+                       std::move(lines));
+    begin += object.size();
+  }
+}
+
 }  // namespace
 
 void convert_file(const Job& job, const ConvertOptions& options, Executor& executor,
@@ -194,8 +208,10 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
   checkpoint.container.records = {};  // only inspect lists them; of 100,000 the memory is worth having
   copy::check_indices(checkpoint);
   check_place(job, options);
+  report.modules = report::describe_modules(checkpoint);
   const auto suggestion = options.rules.recipe ? std::nullopt : suggest_recipe(checkpoint.values);
   convert::apply_rules(checkpoint, rules_for(options), report.changes);
+  add_module_remarks(report);
   if (suggestion)
     report.changes.add(Code::recipe_fits, "",
                        "this looks like " + suggestion->name + ": --recipe " + suggestion->name +

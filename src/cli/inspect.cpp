@@ -111,6 +111,7 @@ int inspect_opened(const std::string& path, Checkpoint& checkpoint, const Inspec
   file.checkpoint = &checkpoint;
   file.writer = describe_writer(checkpoint, path);
   file.load = describe_loading(checkpoint);
+  file.modules = report::describe_modules(checkpoint);
   // Everything that can fail is done before the first line is printed.
   std::vector<report::StatisticsFacts> statistics;
   report::CheckFacts check;
@@ -175,6 +176,7 @@ int run_inspect(const InspectOptions& options) {
   style.tree = options.tree;
   style.tensors = options.tensors;
   style.offsets = options.offsets;
+  style.code = options.code;
   style.all = options.all;
   style.color = options.color;
   style.width = options.width;

@@ -15,6 +15,7 @@ struct InspectOptions {
   bool tensors = false;            // a row for every tensor
   bool globals = false;            // every name that the pickle mentions
   bool offsets = false;            // records, and where the bytes of every storage lie
+  bool code = false;               // the source of classes that lies beside whole modules
   bool stats = false;              // minimum, maximum, mean … of every tensor: reads all bytes
   bool check = false;              // the checksum of every record: reads all bytes
   bool all = false;                // nothing is summarised

@@ -139,6 +139,7 @@ void describe_inspect(CLI::App& app, InspectOptions& to) {
   verb.add_flag("--tensors", to.tensors, "a row for every tensor");
   verb.add_flag("--globals", to.globals, "every name that the pickle mentions");
   verb.add_flag("--offsets", to.offsets, "records, and where the bytes of every storage lie");
+  verb.add_flag("--code", to.code, "the source of classes that old files keep beside whole modules");
   verb.add_flag("--stats", to.stats, "minimum, maximum, mean of every tensor; reads all bytes");
   verb.add_flag("--check", to.check, "check every checksum; reads all bytes");
   verb.add_flag("--all", to.all, "summarise nothing");

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "src/core/bytes.h"
@@ -69,6 +70,21 @@ struct Note {
   std::string what;
 };
 
+// A module of an object that was pickled whole: its class and plain attributes, of which a person can build
+// it again.  Names and values are nodes of the graph, as they were pickled.
+struct ModuleInfo {
+  NodeId object;           // the state_dict that the whole object became
+  std::string path;        // of the module in the object: "", "layer1.0.conv1"
+  std::string class_name;  // "torch.nn.modules.conv.Conv2d"
+  std::vector<std::pair<NodeId, NodeId>> attributes;
+};
+
+// The source of a class, which torch.save puts into a legacy stream beside a whole module.
+struct ClassSource {
+  std::string class_name, file;
+  NodeId text;
+};
+
 // A named run of bytes of the container, for `inspect --offsets`.
 struct RecordInfo {
   std::string name;
@@ -104,6 +120,8 @@ struct Checkpoint {
   std::vector<std::int64_t> dims;
   std::vector<std::string> devices{"cpu"};
   std::vector<Note> notes;
+  std::vector<ModuleInfo> modules;  // of each whole object its own first, then as state_dict() goes
+  std::vector<ClassSource> class_sources;
 
   std::span<const std::int64_t> shape(const Tensor& t) const {
     return std::span(dims).subspan(t.dims, t.rank);

@@ -249,8 +249,9 @@ constexpr auto kCodes = std::to_array<CodeInfo>({
     {several_pickles, remark, "several pickles in one file",
      "Pickles follow each other in the file; the list of their values was kept.", ""},
     {code_left_out, remark, "code left out",
-     "The code of a TorchScript program is not part of a state_dict and was never parsed.",
-     "torchferry replay runs the original"},
+     "Code in the file, of a TorchScript program or the source of pickled modules, is not part of a "
+     "state_dict and was never parsed or run.",
+     "torchferry replay runs a TorchScript program; inspect --code shows the source of modules"},
     {nested_checkpoint, remark, "a checkpoint in the checkpoint",
      "Bytes that another torch.save wrote lay in the file; what they hold stands in their place.", ""},
     {recipe_fits, remark, "a recipe fits",

@@ -105,6 +105,7 @@ void write_file(JsonWriter& json, const FileReport& file) {
     if (!file.source_hash.empty()) json.field("source_xxh3_128", file.source_hash);
     write_changes(json, "changes", file.changes, false);
     write_changes(json, "remarks", file.changes, true);
+    if (!file.modules.empty()) write_modules(json, file.modules);
   }
   if (file.error) error_field(json, *file.error);
   json.end_object();

@@ -11,6 +11,7 @@
 #include "src/core/change_log.h"
 #include "src/core/error.h"
 #include "src/report/json.h"
+#include "src/report/modules.h"
 
 namespace ferry::report {
 
@@ -32,7 +33,8 @@ struct FileReport {
   bool verified = false;
   std::string source_hash;  // XXH3-128; empty when nothing was written
   ChangeLog changes;
-  std::optional<Error> error;  // why it was skipped, failed or was refused
+  std::vector<ModuleFacts> modules;  // of objects that were saved whole
+  std::optional<Error> error;        // why it was skipped, failed or was refused
 };
 
 struct ConversionReport {

@@ -16,6 +16,7 @@
 #include "src/core/checkpoint.h"
 #include "src/core/error.h"
 #include "src/report/json.h"
+#include "src/report/modules.h"
 
 namespace ferry::report {
 
@@ -70,6 +71,7 @@ struct Inspection {
   const Checkpoint* checkpoint = nullptr;
   WriterFacts writer;
   LoadFacts load;
+  std::vector<ModuleFacts> modules;  // of objects that were saved whole
 };
 
 // What is whole of a file that is damaged.
@@ -89,7 +91,8 @@ struct ConvertFacts {
 };
 
 struct InspectionStyle {
-  bool tree = false, tensors = false, globals = false, offsets = false, all = false, color = false;
+  bool tree = false, tensors = false, globals = false, offsets = false, code = false, all = false,
+       color = false;
   std::size_t width = 0;  // of the terminal; 0: nothing is cut
 };
 
@@ -132,6 +135,8 @@ class InspectionText final : public InspectionReport {
   void contents();
   void tensors();
   void offsets();
+  void modules();
+  void sources();
   void load();
 
   Put put_;
@@ -163,6 +168,7 @@ class InspectionJson final : public InspectionReport {
   void contents();
   void tensors();
   void offsets();
+  void sources();
   void load();
 
   Put put_;

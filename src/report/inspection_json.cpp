@@ -76,6 +76,8 @@ void InspectionJson::begin(const Inspection& file) {
   writer();
   load();  // the order of the document is its own: a reader of streams has the verdict before the tables
   contents();
+  if (!file.modules.empty()) write_modules(json_, file.modules);
+  if (!file.checkpoint->class_sources.empty()) sources();
   if (style_.tensors) tensors();
   if (style_.offsets) offsets();
 }
@@ -266,6 +268,19 @@ void InspectionJson::offsets() {
       json_.field("crc32", *storage.bytes.crc);
     else
       json_.null_field("crc32");
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
+void InspectionJson::sources() {
+  json_.key("class_sources");
+  json_.begin_array();
+  for (const ClassSource& source : file_->checkpoint->class_sources) {
+    json_.begin_object(Lines::one);
+    json_.field("class", source.class_name);
+    json_.field("file", source.file);
+    if (style_.code) json_.field("source", file_->checkpoint->values.as_text(source.text).value_or(""));
     json_.end_object();
   }
   json_.end_array();

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kTreeRows = 30;   // of a summary: the rest of a screen is for what stands around it
 constexpr std::size_t kListedMost = 8;  // objections, evidence, changes, unless all are asked for
+constexpr std::size_t kModulesShown = 24;
+constexpr std::size_t kSourcesNamed = 3;
 constexpr std::size_t kLabel = 12;
 constexpr std::string_view kSalvageHint = "torchferry convert --salvage writes what is whole";
 
@@ -83,6 +85,8 @@ void InspectionText::begin(const Inspection& file) {
   title(file.path, file.size_bytes, file.checkpoint->container.format);
   writer();
   contents();
+  modules();
+  sources();
   if (style_.tensors) tensors();
   if (style_.offsets) offsets();
 }
@@ -170,6 +174,46 @@ void InspectionText::tensors() {
   });
   section("tensors");
   table.print(put_, style_.width, "  ");
+}
+
+// What a person needs to build a module again that was saved whole.
+void InspectionText::modules() {
+  const std::span<const ModuleFacts> all = file_->modules;
+  if (all.empty()) return;
+  section("modules");
+  const std::size_t most =
+      style_.all || style_.tree || all.size() <= kModulesShown + 1 ? all.size() : kModulesShown;
+  for (std::size_t i = 0; i < most; ++i) {
+    if (all[i].path.empty() && !all[i].object.empty())
+      put_("  " + escape_for_terminal(all[i].object) + ":\n");
+    put_(cut_end("  " + module_line(all[i]), style_.width) + "\n");
+  }
+  if (most < all.size()) put_("  … " + grouped(all.size() - most) + " more (--all)\n");
+}
+
+// torch.save put the source of foreign classes beside modules.
+void InspectionText::sources() {
+  const Checkpoint& checkpoint = *file_->checkpoint;
+  if (checkpoint.class_sources.empty()) return;
+  if (!style_.code) {
+    put_("\n");
+    std::string names;
+    const std::size_t count = checkpoint.class_sources.size();
+    for (std::size_t i = 0; i < std::min(count, kSourcesNamed); ++i)
+      names += (i == 0 ? "" : ", ") + escape_for_terminal(checkpoint.class_sources[i].class_name);
+    if (count > kSourcesNamed) names += " and " + grouped(count - kSourcesNamed) + " more";
+    line("code", "the source of " + names + " lies in the file (--code shows it)");
+    return;
+  }
+  for (const ClassSource& source : checkpoint.class_sources) {
+    section("source of " + escape_for_terminal(source.class_name) + ", " + escape_for_terminal(source.file));
+    std::string_view text = checkpoint.values.as_text(source.text).value_or("");
+    while (!text.empty()) {
+      const std::size_t end = std::min(text.find('\n'), text.size());
+      put_("  " + escape_for_terminal(text.substr(0, end)) + "\n");
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+  }
 }
 
 void InspectionText::offsets() {

@@ -80,6 +80,26 @@ def scaler_states(amp, case_name=""):
     return states
 
 
+# -- apex FP16_Optimizer
+
+def is_fp16(node):
+    return isinstance(node, dict) and "$dict" in node and {"optimizer_state_dict", "dynamic_loss_scale"} <= set(items_of(node))
+
+
+def fp16_scaler(wrapper):
+    """The GradScaler state of a dynamic loss scaler; None of a static one. apex/fp16_utils/loss_scaler.py, apex/amp/scaler.py"""
+    fields = items_of(wrapper["loss_scaler"]["state"]) if "loss_scaler" in wrapper else wrapper
+    if not wrapper["dynamic_loss_scale"]:
+        return None
+    if "_loss_scale" in fields:
+        scale, factor, interval, tracker = number(fields["_loss_scale"]), 2.0, fields["_scale_seq_len"], fields["_unskipped"]
+    else:
+        scale, factor, interval = number(fields["cur_scale"]), number(fields["scale_factor"]), fields["scale_window"]
+        tracker = (fields["cur_iter"] - fields["last_overflow_iter"] - 1) % interval
+    values = (scale, factor, 1 / factor, interval, tracker)
+    return {"$dict": [[name, {"$number": value}] for name, value in zip(GRAD_SCALER, values)]}
+
+
 # -- optimizers
 
 def is_optimizer(node):
@@ -180,6 +200,10 @@ def rewritten(node, case_name):
                 names = [k for k, _ in value["$dict"]]
                 pairs.append(["scalers", {"$one_of": [{"$list": states}, {"$dict": list(zip(names, states)), "class": "any"},
                                                       {"$dict": list(zip(range(len(names)), states)), "class": "any"}]}])
+        elif is_fp16(value):                                             # the optimizer inside; the rest beside it
+            wrapper = items_of(value)
+            masters = wrapper.get("fp32_from_fp16", wrapper.get("fp32_groups"))
+            pairs += [[key, optimizer(wrapper["optimizer_state_dict"])], ["scaler", fp16_scaler(wrapper)], ["fp32_masters", masters]]
         elif text_of(key) == "scaler" and value == {"$dict": []}:        # of a disabled GradScaler
             pairs.append([key, {"$one_of": [value, None]}])
         else:
@@ -208,4 +232,4 @@ def check(case):
 
 if __name__ == "__main__":
     pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
-    sys.exit(oracle.report(oracle.run_checks(check, oracle.cases(pattern, later=oracle.LATER))))
+    sys.exit(oracle.report(oracle.run_checks(check, oracle.cases(pattern))))
