@@ -77,9 +77,9 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
 constexpr auto kFormats = std::to_array<Format>({
     {"npz", numpy::looks_like_npz, numpy::open_npz},
     {"torch.export archive", pt2::looks_like_pt2, pt2::open_pt2},
-    {"torch zip", zip::looks_like_zip, torch::open_zip},
-    {"legacy stream", probe_legacy, torch::open_legacy},
-    {"legacy tar", tar::looks_like_tar, torch::open_tar},
+    {"torch zip", zip::looks_like_zip, torch::open_zip, torch::salvage_zip},
+    {"legacy stream", probe_legacy, torch::open_legacy, torch::salvage_legacy},
+    {"legacy tar", tar::looks_like_tar, torch::open_tar, torch::salvage_tar},
     {"npy", numpy::looks_like_npy, numpy::open_npy},
     {"hdf5", hdf5::looks_like_hdf5, hdf5::open_hdf5},
     {"safetensors", safetensors::looks_like_safetensors, safetensors::open_safetensors},
