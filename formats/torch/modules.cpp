@@ -278,7 +278,10 @@ bool Modules::leads_to_weights(const Walk& walk, NodeId from, const std::vector<
       found = found || !walk.holds_module(module->second);
       continue;
     }
-    found = found || (graph_.kind(id) == Kind::tensor && !kept[id]);
+    if (graph_.is_tensor(id)) {
+      found = found || !kept[id];
+      continue;
+    }
     parts.clear();
     graph_.children(id, parts);
     stack.insert(stack.end(), parts.rbegin(), parts.rend());
