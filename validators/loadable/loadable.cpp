@@ -50,6 +50,8 @@ bool is_own(const Checkpoint& checkpoint, const Storage& storage) {
   return storage.bytes.source == checkpoint.source;
 }
 
+constexpr std::string_view kScript = "TorchScript archive";
+
 void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& objections) {
   const Container& container = checkpoint.container;
   const auto object = [&](Obstacle obstacle, std::string_view subject, std::string what) {
@@ -59,6 +61,11 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
     return std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                        [&](const Storage& storage) { return is_own(checkpoint, storage) && also(storage); });
   };
+  if (container.format == kScript)
+    return object(Obstacle::container, container.format,
+                  container.storage_folder == "data"
+                      ? "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``"
+                      : "PytorchStreamReader failed locating file data.pkl: file not found");
   if (container.format != "torch zip" && container.format != "legacy stream")
     object(Obstacle::container, container.format,
            "torch.load reads what torch.save wrote; the format is " + container.format);
@@ -130,7 +137,8 @@ std::string_view obstacle_name(Obstacle obstacle) {
 
 Loadability judge_loadable(const Checkpoint& checkpoint, const PickleFacts& pickle) {
   Loadability verdict;
-  verdict.objections = object_to_pickle(checkpoint, pickle);
+  // torch looks for TorchScript before it looks into the pickle.
+  if (checkpoint.container.format != kScript) verdict.objections = object_to_pickle(checkpoint, pickle);
   object_to_container(checkpoint, verdict.objections);
   verdict.loads = verdict.objections.empty();
   judge_mapping(checkpoint, verdict);
