@@ -24,8 +24,8 @@ MODULES = {
     "src/config": ("ferry_config", ["validators/policy", "src/convert"]),
     "formats": (
         "ferry_formats",
-        ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/safetensors", "formats/numpy",
-         "formats/hdf5", "formats/pt2", "formats/torchscript", "formats/state"],
+        ["formats/torch", "formats/pickle", "formats/python", "formats/tar", "formats/zip", "formats/safetensors",
+         "formats/numpy", "formats/hdf5", "formats/pt2", "formats/torchscript", "formats/state"],
     ),
     "formats/json": ("ferry_json", []),
     "formats/safetensors": ("ferry_safetensors", ["formats/json"]),
@@ -38,7 +38,8 @@ MODULES = {
     "formats/pt2": ("ferry_pt2", ["formats/json", "formats/zip"]),
     "formats/pickle": ("ferry_pickle", []),
     "formats/python": ("ferry_python", []),
-    "formats/torch": ("ferry_torch", ["formats/copy", "formats/pickle", "formats/python", "formats/zip"]),
+    "formats/tar": ("ferry_tar", []),
+    "formats/torch": ("ferry_torch", ["formats/copy", "formats/pickle", "formats/python", "formats/tar", "formats/zip"]),
     "formats/torchscript": (
         "ferry_torchscript", ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/json"],
     ),
@@ -150,7 +151,7 @@ def check_cmake(root):
     seen = set()
     with open(os.path.join(root, "CMakeLists.txt"), encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            match = re.match(r"ferry_module\((\w+)\s+(\S+?)\s*(?:ALSO\s+[^)]*?)?(?:PRIVATE\s+([^)]*))?\)", line)
+            match = re.match(r"ferry_module\((\w+)\s+(\S+?)\s*(?:PLAIN\s*)?(?:ALSO\s+[^)]*?)?(?:PRIVATE\s+([^)]*))?\)", line)
             if not match:
                 continue
             target, folder, uses = match.groups()

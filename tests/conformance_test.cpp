@@ -33,6 +33,7 @@ const Sample kSamples[] = {
     {"script.pt", "TorchScript archive", true},
     {"model_json.pt", "TorchScript archive", true},
     {"legacy.pt", "legacy stream", false},
+    {"legacy.tar", "legacy tar", false},
     {"state.safetensors", "safetensors", false},
     {"state.safetensors.index.json", "safetensors index", false},
     {"state.npz", "npz", true},

@@ -270,10 +270,11 @@ class Machine {
   // Notes that the callee is called or instantiated; refuses what cannot be called at all.
   void note_call(NodeId callee, bool instantiated) {
     if (graph().kind(callee) == Kind::persistent) {
-      // ('module', class, file, source): the class of a module pickled by torch ≤ 1.5 comes as a persistent
-      // id.
+      // ('module', class, file, source), before 0.1.10 (class, file, source): the class of a module pickled
+      // by torch ≤ 1.5 comes as a persistent id.
       const NodeId id = graph().items(callee)[0];
-      if (graph().kind(id) == Kind::tuple && graph().items(id).size() > 1) callee = graph().items(id)[1];
+      if (graph().kind(id) == Kind::tuple && graph().items(id).size() > 1)
+        callee = graph().items(id)[graph().kind(graph().items(id)[0]) == Kind::global ? 0 : 1];
     }
     const auto use = global_uses_.find(callee);
     if (use == global_uses_.end()) {

@@ -11,11 +11,12 @@ NodeId callee_global(const ValueGraph& graph, NodeId call) {
   const NodeId callee = graph.callee(call);
   if (graph.kind(callee) == Kind::global) return callee;
   if (graph.kind(callee) == Kind::persistent) {
-    // ('module', class, file, source): how torch ≤ 1.5 names the class of a module whose source it keeps.
+    // ('module', class, file, source), before 0.1.10 (class, file, source): how torch ≤ 1.5 names the class
+    // of a module whose source it keeps.
     const NodeId id = graph.items(callee)[0];
-    if (graph.kind(id) == Kind::tuple && graph.items(id).size() > 1 &&
-        graph.kind(graph.items(id)[1]) == Kind::global)
-      return graph.items(id)[1];
+    if (graph.kind(id) != Kind::tuple || graph.items(id).size() < 2) return kNoNode;
+    const NodeId type = graph.items(id)[graph.kind(graph.items(id)[0]) == Kind::global ? 0 : 1];
+    if (graph.kind(type) == Kind::global) return type;
   }
   return kNoNode;
 }

@@ -15,6 +15,7 @@ namespace {
 
 // What can be seen in a file.
 enum class Trait : std::uint8_t {
+  tar_archive,
   legacy_stream,
   tensors_folder,
   data_folder,
@@ -96,6 +97,7 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::storage_alignment, since(2, 7), Bound::certain, "it has a .storage_alignment record (2.7 and later)"},
     {Trait::format_version, since(2, 6), Bound::certain, "it has a .format_version record (2.6 and later)"},
     {Trait::tensors_folder, {{1, 4}, {1, 4}}, Bound::certain, "storages lie under tensors/, as only 1.4 put them"},
+    {Trait::tar_archive, {kFirstRelease, {0, 1, 9}}, Bound::certain, "it is a tar archive: the form until 0.1.9"},
     {Trait::legacy_stream, until(1, 5), Bound::custom, "it is a legacy stream: the form until 1.5, later only with _use_new_zipfile_serialization=False"},
     {Trait::byte_order, since(2, 1), Bound::certain, "it has a byteorder record (2.1 and later)"},
     {Trait::serialization_id, since(2, 1), Bound::certain, "it has a .data/serialization_id record (2.1 and later)"},
@@ -369,6 +371,7 @@ class StateSearch {
 Traits look(const Checkpoint& checkpoint) {
   Traits seen;
   const Container& container = checkpoint.container;
+  if (container.format == "legacy tar") seen.set(static_cast<std::size_t>(Trait::tar_archive));
   if (container.format == "legacy stream") seen.set(static_cast<std::size_t>(Trait::legacy_stream));
   if (container.format == "torch zip") look_at_archive(container, checkpoint, seen);
   if (container.format == "TorchScript archive") look_at_script(checkpoint, seen);
@@ -434,7 +437,8 @@ bool narrow(Releases& range, const Releases& by) {
 }  // namespace
 
 std::string release_text(Release release) {
-  return std::to_string(release.major) + "." + std::to_string(release.minor);
+  return std::to_string(release.major) + "." + std::to_string(release.minor) +
+         (release.patch > 0 ? "." + std::to_string(release.patch) : "");
 }
 
 std::string releases_text(const Releases& releases) {
@@ -503,7 +507,10 @@ std::vector<std::byte> read_main_program(const Checkpoint& checkpoint) {
           pickle::find_program_size(*checkpoint.source, offset, container.pickle_size + 4096).value_or(0);
     return checkpoint.source->read({offset, container.pickle_size});
   }
-  const std::string name = container.root_folder + (container.root_folder.empty() ? "" : "/") + "data.pkl";
+  const std::string name =
+      container.format == "legacy tar"
+          ? "pickle"
+          : container.root_folder + (container.root_folder.empty() ? "" : "/") + "data.pkl";
   for (const RecordInfo& record : container.records)
     if (record.name == name && record.stored_size == record.size)
       return checkpoint.source->read({record.offset, record.size});

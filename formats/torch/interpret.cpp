@@ -14,7 +14,7 @@ void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) 
     if (kind != Kind::dict && kind != Kind::set) continue;
     const auto items = graph.items(id);
     for (std::size_t i = 0; i < items.size(); i += kind == Kind::dict ? 2 : 1)
-      if (graph.kind(items[i]) == Kind::tensor || graph.kind(items[i]) == Kind::storage)
+      if (graph.is_tensor(items[i]) || graph.kind(items[i]) == Kind::storage)
         throw Error(Code::unsupported_value, "a tensor is used as a key").at(graph.at(id));
   }
 }

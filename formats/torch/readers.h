@@ -1,6 +1,7 @@
 // The readers of torch's own containers.  FORMAT.md beside this file has the byte tables and their sources.
 #pragma once
 
+#include "formats/torch/losses.h"
 #include "src/core/checkpoint.h"
 #include "src/core/limits.h"
 
@@ -15,5 +16,17 @@ Checkpoint open_zip(SourcePtr source, const Limits& limits);
 // checksums.
 bool starts_like_legacy(const ByteSource& source);
 Checkpoint open_legacy(SourcePtr source, const Limits& limits);
+
+// The tar archive of torch.save in PyTorch ≤ 0.1.9.  The probe is that of any tar archive: one that holds
+// other things is named.
+Checkpoint open_tar(SourcePtr source, const Limits& limits);
+
+// The same containers, damaged or cut: as long as the pickle is whole, the checkpoint is made, and `losses`
+// says which storages must not be used.  Every storage that is not among them was found as it was written, as
+// far as the container can tell: zip archives are checked by CRC, the others have none. Throws what the
+// readers throw, where the pickle is damaged or what remains contradicts itself.
+Checkpoint salvage_zip(SourcePtr source, const Limits& limits, Losses& losses);
+Checkpoint salvage_legacy(SourcePtr source, const Limits& limits, Losses& losses);
+Checkpoint salvage_tar(SourcePtr source, const Limits& limits, Losses& losses);
 
 }  // namespace ferry::torch

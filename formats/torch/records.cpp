@@ -12,6 +12,18 @@ namespace {
 constexpr std::uint64_t kSmallRecordMax = 4096;      // version, byteorder: a few characters
 constexpr int kVersionLeast = 1, kVersionMost = 10;  // torch's kMinSupportedFileFormatVersion and kMax…
 
+[[noreturn]] void throw_missing(const zip::Archive& archive, std::string_view main) {
+  constexpr std::size_t kNamedMost = 3;
+  const auto& records = archive.records();
+  std::string names;
+  for (std::size_t i = 0; i < records.size() && i < kNamedMost; ++i)
+    names += (i > 0 ? ", " : ": it holds ") + quote(records[i].name, 60);
+  throw Error(Code::missing_record, "the archive has no " + std::string(main) +
+                                        ", so torch.save did not write it" + names +
+                                        (records.size() > kNamedMost ? ", …" : ""))
+      .with_hint("where checkpoints lie in it, unzip it first");
+}
+
 // The folder of the record with its slash, or nothing when the archive has no folder.
 std::string find_root(const zip::Archive& archive, std::string_view main) {
   std::vector<std::string> roots;
@@ -23,7 +35,7 @@ std::string find_root(const zip::Archive& archive, std::string_view main) {
     const std::string root = name.substr(0, name.size() - main.size());
     if (std::count(root.begin(), root.end(), '/') <= 1) roots.push_back(root);
   }
-  if (roots.empty()) throw Error(Code::missing_record, "the archive has no " + std::string(main));
+  if (roots.empty()) throw_missing(archive, main);
   if (roots.size() > 1)
     throw Error(Code::duplicate_record, "the archive has more than one " + std::string(main));
   return roots[0];
@@ -53,18 +65,25 @@ bool is_number(std::string_view text) {
 
 }  // namespace
 
-Records::Records(SourcePtr source, const Limits& limits, std::string_view main)
-    : archive_(zip::Archive::open(source, limits)), root_(find_root(archive_, main)), source_(source) {}
+Records::Records(zip::Archive archive, std::string_view main)
+    : archive_(std::move(archive)), root_(find_root(archive_, main)), source_(archive_.source()) {}
 
 const zip::Record* Records::find(std::string_view name) const {
   return archive_.find(root_ + std::string(name));
 }
 
-void Records::read_header(Checkpoint& checkpoint) {
+const zip::Record* Records::find_version() const {
   const zip::Record* version = find("version");
-  if (version == nullptr) version = find(".data/version");
-  if (version == nullptr) throw Error(Code::bad_version, "the archive has no version record");
-  checkpoint.container.version = read_version(archive_, *version);
+  return version != nullptr ? version : find(".data/version");
+}
+
+void Records::need_version() const {
+  if (find_version() == nullptr) throw Error(Code::bad_version, "the archive has no version record");
+}
+
+void Records::read_header(Checkpoint& checkpoint) {
+  if (const zip::Record* version = find_version(); version != nullptr)
+    checkpoint.container.version = read_version(archive_, *version);
   const zip::Record* order = find("byteorder");
   if (order == nullptr) return;
   const std::string text = read_small(archive_, *order);

@@ -14,15 +14,17 @@ namespace ferry::torch {
 
 class Records {
  public:
-  // Opens the archive and finds the folder of the one record `main` ("data.pkl").  Throws
-  // Code::missing_record, duplicate_record, and what zip::Archive::open throws.
-  Records(SourcePtr source, const Limits& limits, std::string_view main);
+  // Finds the folder of the one record `main` ("data.pkl").  Throws Code::missing_record, duplicate_record.
+  Records(zip::Archive archive, std::string_view main);
 
   const zip::Archive& archive() const { return archive_; }
   const std::string& root() const { return root_; }      // "archive/"; empty when the archive has no folder
   const zip::Record* find(std::string_view name) const;  // below the root
 
-  // Version and byte order as their records say.  Throws Code::bad_version, bad_byte_order.
+  // Throws Code::bad_version for an archive without a version record.
+  void need_version() const;
+  // Version, where there is one, and byte order as their records say.  Throws Code::bad_version,
+  // bad_byte_order.
   void read_header(Checkpoint& checkpoint);
 
   // What is known of the container but its format.
@@ -43,6 +45,8 @@ class Records {
   void give_records(Checkpoint& checkpoint);
 
  private:
+  const zip::Record* find_version() const;
+
   zip::Archive archive_;
   std::string root_;
   SourcePtr source_;

@@ -37,6 +37,16 @@ Storage* StorageTable::find(const std::string& key) {
   return found == kNoStorage ? nullptr : &checkpoint_.storages[found];
 }
 
+std::uint32_t StorageTable::add_storage(Storage storage) {
+  checkpoint_.storages.push_back(std::move(storage));
+  return static_cast<std::uint32_t>(checkpoint_.storages.size() - 1);
+}
+
+std::uint32_t StorageTable::add_view(StorageView view) {
+  views_.push_back(view);
+  return static_cast<std::uint32_t>(views_.size() - 1);
+}
+
 void StorageTable::resolve() {
   ValueGraph& graph = checkpoint_.values;
   const auto count = static_cast<NodeId>(graph.node_count());

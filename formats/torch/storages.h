@@ -54,6 +54,10 @@ class StorageTable {
   // The storage with this key, or nullptr.
   Storage* find(const std::string& key);
 
+  // For tables of storages that are no persistent ids: a storage of its own, and a view of one.
+  std::uint32_t add_storage(Storage storage);  // returns its index in Checkpoint::storages
+  std::uint32_t add_view(StorageView view);    // returns its index in views()
+
   // After the tensors are made, storages that are values by themselves point into Checkpoint::storages.
   void settle_bare_storages(std::span<const NodeId> nodes);
 

@@ -50,7 +50,7 @@ const KnownState* find_state(std::string_view name, std::size_t size) {
 }
 
 bool is_sequence(Kind kind) { return kind == Kind::list || kind == Kind::tuple || kind == Kind::set; }
-bool is_tensor(const ValueGraph& graph, NodeId node) { return graph.kind(node) == Kind::tensor; }
+bool is_tensor(const ValueGraph& graph, NodeId node) { return graph.is_tensor(node); }
 
 // A plain value on one line, cut where it gets long; nothing where there is no more in it than tensors and
 // instances.

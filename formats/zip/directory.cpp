@@ -10,9 +10,6 @@
 namespace ferry::zip {
 namespace {
 
-// Deflate spends at least two bits on a match, and a match yields at most 258 bytes.
-constexpr std::uint64_t kDeflateRatioMax = 1032;
-
 // One header of the directory with its name, extra fields and comment.
 struct Header {
   Bytes bytes;

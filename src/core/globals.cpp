@@ -70,11 +70,13 @@ constexpr auto kRows = std::to_array<Row>({
     {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", rebuild_from_cpu},
     {"torch._utils", "_rebuild_xla_tensor", rebuild_from_numpy},
     {"torch._utils", "_rebuild_nested_tensor", rebuild_nested},
+    {"torch.nested._internal.nested_tensor", "_rebuild_njt", rebuild_jagged},
     {"torch._utils", "_rebuild_wrapper_subclass", rebuild_wrapper},
     {"torch._tensor", "_rebuild_from_type_v2", rebuild_from_type},
     {"torch._tensor", "_rebuild_from_type", rebuild_from_type},
     {"torch.nn.parameter", "Parameter", parameter_type},
     {"torch.nn.parameter", "Buffer", parameter_type},
+    {"torch.autograd.variable", "Variable", parameter_type},
     {"torch", "Tensor", tensor_type},
     {"torch._tensor", "Tensor", tensor_type},
     {"torch", "Size", size},
@@ -143,6 +145,10 @@ constexpr auto kClassPackages = std::to_array<std::pair<std::string_view, Role>>
     {"torch.nn.", module_class},
     {"torch.utils.data.", torch_class},
     {"torch.distributions.", torch_class},
+    {"torch._dynamo.decorators.", torch_class},
+    {"torch.distributed.tensor.", torch_class},
+    {"torch.distributed._tensor.", torch_class},
+    {"torch.distributed.device_mesh.", torch_class},
 });
 
 std::string_view moved_module(std::string_view module) {

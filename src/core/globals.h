@@ -68,6 +68,7 @@ enum class Role : std::uint8_t {
   rebuild_sparse_csr,
   rebuild_quantized,
   rebuild_nested,
+  rebuild_jagged,
   rebuild_wrapper,
   parameter_type,
   tensor_type,

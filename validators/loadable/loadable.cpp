@@ -66,7 +66,10 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
                   container.storage_folder == "data"
                       ? "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``"
                       : "PytorchStreamReader failed locating file data.pkl: file not found");
-  if (container.format != "torch zip" && container.format != "legacy stream")
+  if (container.format == "legacy tar")
+    object(Obstacle::container, container.format,
+           "Cannot use weights_only=True with files saved in the legacy .tar format (PyTorch ≤ 0.1.9)");
+  else if (container.format != "torch zip" && container.format != "legacy stream")
     object(Obstacle::container, container.format,
            "torch.load reads what torch.save wrote; the format is " + container.format);
   if (container.format == "torch zip") {
