@@ -60,6 +60,7 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
 }
 
 constexpr auto kFormats = std::to_array<Format>({
+    {"pickle of an archive", torch::looks_like_pickle_of_archive, torch::open_pickle},
     {"npz", numpy::looks_like_npz, numpy::open_npz},
     {"torch.export archive", pt2::looks_like_pt2, pt2::open_pt2},
     {"TorchScript archive", torchscript::looks_like_torchscript, torchscript::open_torchscript},

@@ -184,7 +184,7 @@ TEST(NestedCheckpoint, NamesInItAreJudged) {
   EXPECT_EQ(
       complaint(
           "\x80\x02"
-          "ctorch.storage\n_load_from_bytes\nc_codecs\nencode\nX\x0d\0\0\0cos\nsystem\n)R.X\x06\0\0\0latin1\x86R\x85R."s),
+          "ctorch.storage\n_load_from_bytes\nc_codecs\nencode\nX\x0e\0\0\0cos\nsystem\n)R.X\x06\0\0\0latin1\x86R\x85R."s),
       Code::unsafe_global);
   EXPECT_EQ(complaint(loading(kGadget).substr(0, loading(kGadget).size() - 1) + "h\x07."),
             Code::unsafe_global);

@@ -91,8 +91,12 @@ bool make_dict_subclass(Call& call, DictFlavor flavor) {
   return true;
 }
 
+bool make_from_arguments(Call& call);
+
 bool make_from_state(Call& call) {
   const auto attributes = attributes_of(call.graph, call.state);
+  // Python 2 builds the empty __dict__ of a subclass of int or str.
+  if (attributes && attributes->empty() && !call.arguments.empty()) return make_from_arguments(call);
   if (!attributes && call.arguments.empty()) {
     call.become(call.state);  // a __getstate__ of its own
     call.note_data("its state");
@@ -152,6 +156,16 @@ bool make_instance(Call& call) {
   return call.state != kNoNode ? make_from_state(call) : make_from_arguments(call);
 }
 
+// [[key, value] …] with text as keys: how Python 2 gives a subclass of OrderedDict its entries.
+bool is_list_of_entries(const ValueGraph& graph, NodeId id) {
+  const auto pairs = graph.items(id);
+  return graph.kind(id) == Kind::list && !pairs.empty() &&
+         std::all_of(pairs.begin(), pairs.end(), [&](NodeId pair) {
+           return graph.kind(pair) == Kind::list && graph.items(pair).size() == 2 &&
+                  graph.as_text(graph.items(pair)[0]);
+         });
+}
+
 // A class called as a function: by custom an Enum member, or an object with a __reduce__ of its own.
 bool make_called(Call& call) {
   if (!call.dict_items.empty())
@@ -161,11 +175,19 @@ bool make_called(Call& call) {
     call.note_data("list");
     return true;
   }
+  if (call.arguments.size() == 1 && is_list_of_entries(call.graph, call.arguments[0])) {
+    for (const NodeId pair : call.graph.items(call.arguments[0])) {
+      const auto parts = call.graph.items(pair);
+      call.dict_items.insert(call.dict_items.end(), parts.begin(), parts.end());
+    }
+    return make_dict_subclass(call, DictFlavor::ordered);
+  }
   if (call.arguments.size() == 1 && call.state == kNoNode && is_plain(call.graph, call.arguments[0])) {
     call.become(call.arguments[0]);
     call.note_data("the value that it was made from");
     return true;
   }
+  if (call.arguments.empty() && call.state != kNoNode) return make_from_state(call);  // SimpleNamespace
   std::vector<NodeId> entries = {call.graph.make_text("args"), call.graph.make_tuple(call.arguments)};
   const auto attributes = call.state == kNoNode ? std::nullopt : attributes_of(call.graph, call.state);
   if (attributes)

@@ -1,6 +1,7 @@
 // Dates, times, paths, identifiers and decimal numbers: all of them become text, time spans become seconds.
 //
 // Source: CPython's Lib/datetime.py (_getstate), Lib/pathlib.py (__reduce__), Lib/uuid.py, Lib/_pydecimal.py.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -105,17 +106,58 @@ bool make_time_zone(Call& call) {
   return true;
 }
 
+// Windows: a drive or a share stands before the root. Posix: nothing does.
+std::size_t drive_size(std::string_view path, bool windows) {
+  if (!windows) return 0;
+  if (path.size() >= 2 && path[1] == ':') return 2;
+  if (!path.starts_with("\\\\")) return 0;
+  const std::size_t server = path.find('\\', 2);
+  return std::min(server == std::string_view::npos ? path.size() : path.find('\\', server + 1), path.size());
+}
+
+// Parts joined as pathlib joins them; a part that starts at the root starts anew.
+std::string joined_path(std::string path, std::string_view part, bool windows) {
+  const char separator = windows ? '\\' : '/';
+  const std::size_t drive = drive_size(part, windows);
+  const bool rooted = drive < part.size() && part[drive] == separator;
+  if (drive > 0 || (rooted && !windows)) return std::string(part);
+  if (rooted) return path.substr(0, drive_size(path, windows)) + std::string(part);
+  if (!path.empty() && path.back() != separator && drive_size(path, windows) != path.size())
+    path += separator;
+  return path + std::string(part);
+}
+
+// As str() has it: since 3.13 paths are pickled as they were given, with "." and repeated separators.
+std::string normal_path(std::string_view path, bool windows) {
+  const char separator = windows ? '\\' : '/';
+  const std::size_t drive = drive_size(path, windows);
+  std::string normal(path.substr(0, drive));
+  path.remove_prefix(drive);
+  if (path.starts_with(separator)) normal += separator;
+  if (!windows && path.starts_with("//") && !path.starts_with("///")) normal += separator;
+  bool first = true;
+  while (!path.empty()) {
+    const std::string_view part = path.substr(0, path.find(separator));
+    path.remove_prefix(std::min(part.size() + 1, path.size()));
+    if (part.empty() || part == ".") continue;
+    if (!first) normal += separator;
+    normal += part;
+    first = false;
+  }
+  return normal.empty() ? "." : normal;
+}
+
 bool make_path(Call& call) {
   const bool windows = call.name().find("Windows") != std::string::npos;
-  const char separator = windows ? '\\' : '/';
   std::string path;
   for (const NodeId part : call.arguments) {
     const auto text = call.graph.as_text(part);
     if (!text) call.fail("takes texts");
-    if (!path.empty() && path.back() != separator) path += separator;
-    path += *text;
+    std::string own(*text);
+    if (windows) std::replace(own.begin(), own.end(), '/', '\\');
+    path = joined_path(std::move(path), own, windows);
   }
-  call.become_text(path.empty() ? "." : path);
+  call.become_text(normal_path(path, windows));
   call.note_data("text");
   return true;
 }

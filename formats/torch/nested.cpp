@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "formats/pickle/decoder.h"
+#include "formats/pickle/scan.h"
 #include "formats/torch/graft.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
@@ -83,6 +84,16 @@ void note_stream_names(const ByteSource& source, GlobalLog& globals, std::size_t
   }
 }
 
+bool is_string(pickle::Op op) {
+  using enum pickle::Op;
+  return op == bytes1 || op == bytes4 || op == bytes8 || op == string1 || op == string4 || op == bytearray8;
+}
+
+bool is_text(pickle::Op op) {
+  using enum pickle::Op;
+  return op == unicode1 || op == unicode4 || op == unicode8;
+}
+
 void note_names_in(std::string_view bytes, GlobalLog& globals, std::size_t depth) {
   note_names(std::make_shared<BorrowedSource>(as_bytes(bytes)), globals, depth);
 }
@@ -111,6 +122,25 @@ void note_nested_names(const ValueGraph& graph, GlobalLog& globals, std::size_t 
       note_names_in(*plain, globals, depth - 1);
     else if (const auto encoded = literal_bytes(graph, arguments[0]))
       note_names_in(*encoded, globals, depth - 1);
+  }
+}
+
+void note_names_of_broken(Bytes program, GlobalLog& globals, std::size_t depth) {
+  if (depth == 0 || !has_loader(globals)) return;
+  try {
+    for (std::size_t at = 0; at < program.size();) {
+      const pickle::Instruction instruction = pickle::read_instruction(program, at);
+      const std::string_view operand =
+          as_text(program.subspan(instruction.operand_begin, instruction.operand_size));
+      std::string latin1;
+      if (is_string(instruction.opcode->op))
+        note_names_in(operand, globals, depth - 1);
+      else if (is_text(instruction.opcode->op) && utf8_to_latin1(operand, latin1))
+        note_names_in(latin1, globals, depth - 1);
+      at = instruction.next;
+    }
+  } catch (const Error&) {
+    // This is where it breaks.
   }
 }
 

@@ -22,6 +22,9 @@ void note_names(const SourcePtr& source, GlobalLog& globals, std::size_t depth);
 // they can be judged before anything is believed.
 void note_nested_names(const ValueGraph& graph, GlobalLog& globals, std::size_t depth);
 
+// The same of a pickle that breaks: every string of bytes in it could have been one.
+void note_names_of_broken(Bytes program, GlobalLog& globals, std::size_t depth);
+
 // Opens nested checkpoints and puts what they hold in the place of their calls.
 class NestedLoader {
  public:

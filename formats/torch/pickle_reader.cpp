@@ -6,6 +6,7 @@
 #include "formats/torch/interpret.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
+#include "formats/zip/end_record.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -61,7 +62,9 @@ Likeness probe_instructions(Bytes head) {
     }
   } catch (const Error& error) {
     // A pickle that is cut short, or whose first string is long, is still one.
-    if (error.code() != Code::truncated)
+    const bool prose =
+        head[at] == std::byte{'c'} && as_text(head.subspan(at)).find(' ') != std::string_view::npos;
+    if (error.code() != Code::truncated || prose)
       return {false, "it starts like a pickle of protocol 0 or 1, but byte " + std::to_string(at) +
                          " is no instruction"};
   }
@@ -116,6 +119,7 @@ class Row {
       if (offset_ == begin) break;
     }
     refuse_unsafe(checkpoint_.globals);
+    if (refused_) throw *refused_;
     if (broken_) throw *broken_;
   }
 
@@ -167,7 +171,8 @@ class Row {
       only_ = decode(offset_);
       offset_ += only_->size;
     } catch (Error& error) {
-      if (error.fault() != Fault::refused && !broken_) broken_ = error.in(ordinal(size() - 1, offset_));
+      std::optional<Error>& kept = error.fault() == Fault::refused ? refused_ : broken_;
+      if (!kept) kept = error.in(ordinal(size() - 1, offset_));
       if (const auto size = pickle::find_program_size(source(), offset_, limits_.pickle_bytes_max))
         offset_ += *size;
     }
@@ -178,7 +183,7 @@ class Row {
   std::vector<std::uint64_t> begins_;
   std::uint64_t offset_ = 0;
   std::optional<pickle::Decoded> only_;
-  std::optional<Error> broken_;
+  std::optional<Error> refused_, broken_;  // the first of each
 };
 
 // --- one of them
@@ -232,6 +237,14 @@ void read_row(Checkpoint& checkpoint, Row& row, const Limits& limits) {
 }  // namespace
 
 Likeness looks_like_pickle(const ByteSource& source) { return probe_at(source, 0); }
+
+Likeness looks_like_pickle_of_archive(const ByteSource& source) {
+  if (!zip::looks_like_zip(source).matches || as_text(Bytes(source.read({0, 1}))) != "\x80")
+    return {false, "it is no pickle that ends like a zip archive"};
+  const bool whole = pickle::find_program_size(source, 0, Limits{}.pickle_bytes_max) == source.size();
+  return {whole, whole ? "it is one pickle from its first byte to its last, with an archive in it"
+                       : "the pickle at its beginning is not all of it"};
+}
 
 Checkpoint open_pickle(SourcePtr source, const Limits& limits) {
   Checkpoint checkpoint;

@@ -46,12 +46,13 @@ void refuse_unsafe(const GlobalLog& globals) {
 pickle::Decoded decode_program(pickle::Program program, std::size_t begin, GlobalLog& globals,
                                pickle::Dialect dialect) {
   try {
-    pickle::Decoded decoded = pickle::decode(std::move(program), begin, globals, dialect);
+    pickle::Decoded decoded = pickle::decode(program, begin, globals, dialect);
     note_nested_names(decoded.graph, globals, Limits{}.nesting_max);
     refuse_unsafe(globals);
     return decoded;
   } catch (Error& error) {
     if (error.fault() == Fault::refused) throw;
+    note_names_of_broken(Bytes(*program).subspan(begin), globals, Limits{}.nesting_max);
     refuse_unsafe(globals);
     if (const std::string names = foreign_names(globals); !names.empty())
       error.in("(the pickle names " + names + ")");

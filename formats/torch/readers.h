@@ -33,6 +33,9 @@ Checkpoint salvage_tar(SourcePtr source, const Limits& limits, Losses& losses);
 // list of their values.  The names in all of them are judged before any of them is believed; bytes behind the
 // last one that are no pickle are an error, unless they are blank.
 Likeness looks_like_pickle(const ByteSource& source);
+// One pickle from the first byte to the last that holds the bytes of a zip archive: other readers find the
+// archive at its end. To be asked before every format that is a zip archive.
+Likeness looks_like_pickle_of_archive(const ByteSource& source);
 Checkpoint open_pickle(SourcePtr source, const Limits& limits);
 
 }  // namespace ferry::torch
