@@ -200,10 +200,21 @@ class Modules::Walk {
     ModuleInfo info{object_, path(), module.class_name, {}};
     for (const auto& [key, value] : entries_of(graph_, module.state))
       if (const auto name = graph_.as_text(key); name && !is_bookkeeping(graph_, *name, value))
-        info.attributes.emplace_back(key, value);
+        info.attributes.emplace_back(key, named_if_module(value));
     all_.context_.checkpoint.modules.push_back(std::move(info));
     if (!inside_[index]) visited_.emplace_back(path(), index);
     inside_[index] = true;
+  }
+
+  // A module that is an attribute (a child that knows its parent) is described by its class.
+  NodeId named_if_module(NodeId value) {
+    const auto module = all_.context_.modules.find(value);
+    if (module == all_.context_.modules.end()) return value;
+    const std::string_view class_name = all_.modules_[module->second].class_name;
+    const std::size_t dot = class_name.rfind('.');
+    if (dot == std::string_view::npos) return value;
+    return graph_.make_global(graph_.make_text(class_name.substr(0, dot)),
+                              graph_.make_text(class_name.substr(dot + 1)), graph_.at(value));
   }
 
   Modules& all_;
@@ -251,18 +262,26 @@ void Modules::note_what_is_lost(const Walk& walk) {
   std::vector<bool> kept(graph_.node_count());
   for (const NodeId item : graph_.items(walk.object())) kept[item] = true;
   seen_.resize(graph_.node_count());
-  std::map<std::string, std::vector<std::string>, std::less<>> lost;  // attribute → modules
-  for (const auto& [path, index] : walk.visited())
-    for (const auto& [key, value] : entries_of(graph_, modules_[index].state)) {
-      const std::string name(graph_.as_text(key).value_or("?"));
-      if (name == "_parameters" || name == "_modules" || !leads_to_weights(walk, value, kept)) continue;
-      lost[name].push_back(path.empty() ? modules_[index].class_name : path);
-    }
-  for (const auto& [name, owners] : lost) {
-    std::string what = "attribute " + name + " of " + owners.front();
-    if (owners.size() > 1) what += " and " + std::to_string(owners.size() - 1) + " more modules";
+  std::map<std::string, std::vector<std::string>, std::less<>> lost;  // what → modules
+  for (const auto& [path, index] : walk.visited()) {
+    const std::string owner = path.empty() ? modules_[index].class_name : path;
+    const auto search = [&](std::string_view kind, const Entry& entry) {
+      if (leads_to_weights(walk, entry.value, kept))
+        lost[std::string(kind) + std::string(graph_.as_text(entry.key).value_or("?"))].push_back(owner);
+    };
+    const NodeId state = modules_[index].state;
+    for (const Entry& entry : entries_of(graph_, graph_.find(state, "_buffers"))) search("buffer ", entry);
+    for (const Entry& entry : entries_of(graph_, state))
+      if (const auto name = graph_.as_text(entry.key);
+          name != "_parameters" && name != "_modules" && name != "_buffers")
+        search("attribute ", entry);
+  }
+  for (const auto& [what, owners] : lost) {
+    const std::size_t more = owners.size() - 1;
+    std::string where = owners.front();
+    if (more > 0) where += " and " + std::to_string(more) + (more == 1 ? " more module" : " more modules");
     context_.checkpoint.note(walk.object(), Code::lost_value,
-                             what + " holds tensors or modules that state_dict() leaves out");
+                             what + " of " + where + " is no part of state_dict() and is left out");
   }
 }
 
