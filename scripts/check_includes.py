@@ -24,21 +24,27 @@ MODULES = {
     "src/config": ("ferry_config", ["validators/policy", "src/convert"]),
     "formats": (
         "ferry_formats",
-        ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/safetensors", "formats/numpy",
-         "formats/hdf5", "formats/pt2", "formats/state"],
+        ["formats/torch", "formats/pickle", "formats/python", "formats/tar", "formats/zip", "formats/safetensors",
+         "formats/numpy", "formats/hdf5", "formats/pt2", "formats/sb3", "formats/torchscript",
+         "formats/state"],
     ),
     "formats/json": ("ferry_json", []),
     "formats/safetensors": ("ferry_safetensors", ["formats/json"]),
     "formats/numpy": ("ferry_numpy", ["formats/zip", "formats/torch", "formats/pickle", "formats/python"]),
     "formats/hdf5": ("ferry_hdf5", ["formats/json"]),
     "formats/state": ("ferry_state", ["formats/json"]),
+    "formats/sb3": ("ferry_sb3", ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/json"]),
     "formats/golden": ("ferry_golden", ["formats/numpy", "formats/hdf5", "formats/zip", "formats/json"]),
     "formats/zip": ("ferry_zip", []),
     "formats/copy": ("ferry_copy", ["formats/zip"]),
     "formats/pt2": ("ferry_pt2", ["formats/json", "formats/zip"]),
     "formats/pickle": ("ferry_pickle", []),
     "formats/python": ("ferry_python", []),
-    "formats/torch": ("ferry_torch", ["formats/copy", "formats/pickle", "formats/python", "formats/zip"]),
+    "formats/tar": ("ferry_tar", []),
+    "formats/torch": ("ferry_torch", ["formats/copy", "formats/pickle", "formats/python", "formats/tar", "formats/zip"]),
+    "formats/torchscript": (
+        "ferry_torchscript", ["formats/torch", "formats/pickle", "formats/python", "formats/zip", "formats/json"],
+    ),
     "validators/structure": ("ferry_structure", []),
     "validators/loadable": ("ferry_loadable", []),
     "validators/policy": ("ferry_policy", []),
@@ -147,7 +153,7 @@ def check_cmake(root):
     seen = set()
     with open(os.path.join(root, "CMakeLists.txt"), encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            match = re.match(r"ferry_module\((\w+)\s+(\S+?)\s*(?:ALSO\s+[^)]*?)?(?:PRIVATE\s+([^)]*))?\)", line)
+            match = re.match(r"ferry_module\((\w+)\s+(\S+?)\s*(?:PLAIN\s*)?(?:ALSO\s+[^)]*?)?(?:PRIVATE\s+([^)]*))?\)", line)
             if not match:
                 continue
             target, folder, uses = match.groups()

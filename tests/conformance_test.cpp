@@ -30,7 +30,13 @@ void PrintTo(const Sample& sample, std::ostream* out) { *out << sample.file; }
 const Sample kSamples[] = {
     {"state.pt", "torch zip", true},
     {"state.pt2", "torch.export archive", true},
+    {"script.pt", "TorchScript archive", true},
+    {"model_json.pt", "TorchScript archive", true},
     {"legacy.pt", "legacy stream", false},
+    {"legacy.tar", "legacy tar", false},
+    {"state.pkl", "pickle", false},
+    {"arrays.pkl", "pickle", false},
+    {"state.zip", "checkpoint in a zip", true},
     {"state.safetensors", "safetensors", false},
     {"state.safetensors.index.json", "safetensors index", false},
     {"state.npz", "npz", true},

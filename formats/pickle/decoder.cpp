@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
+#include "formats/pickle/joblib.h"
 #include "formats/pickle/numbers.h"
 #include "formats/pickle/scan.h"
 #include "src/core/error.h"
@@ -48,15 +50,24 @@ class Memo {
 
 class Machine {
  public:
-  Machine(Program program, GlobalLog& globals)
-      : program_(std::move(program)), bytes_(*program_), globals_(globals) {
+  Machine(Program program, GlobalLog& globals, Dialect dialect)
+      : program_(std::move(program)), bytes_(*program_), globals_(globals), dialect_(dialect) {
     decoded_.graph.set_program(program_);
+    decoded_.program = program_;
     // What programs of real checkpoints make of their bytes; more grows as it comes.
     decoded_.graph.reserve(bytes_.size() / 8, bytes_.size() / 8);
   }
 
   Decoded run(std::size_t begin) {
-    std::size_t at = begin;
+    graph().set_root(run_program(begin));
+    decoded_.size = current_.next - begin;
+    check_keys(graph(), Repeats::merge, keyed_);
+    return std::move(decoded_);
+  }
+
+ private:
+  // Runs the program that starts at `at`; current_ is its STOP after it.
+  NodeId run_program(std::size_t at) {
     while (true) {
       current_ = read_instruction(bytes_, at);
       ++decoded_.opcodes[static_cast<std::uint8_t>(current_.opcode->op)];
@@ -64,14 +75,11 @@ class Machine {
       step();
       at = current_.next;
     }
-    graph().set_root(pop());
+    const NodeId result = pop();
     if (!marks_.empty()) fail("STOP comes with a MARK still open");
-    decoded_.size = current_.next - begin;
-    check_keys(graph(), Repeats::merge, keyed_);
-    return std::move(decoded_);
+    return result;
   }
 
- private:
   ValueGraph& graph() { return decoded_.graph; }
   std::uint32_t at() const {
     return static_cast<std::uint32_t>(std::min<std::size_t>(current_.at, 0xffffffff));
@@ -270,10 +278,11 @@ class Machine {
   // Notes that the callee is called or instantiated; refuses what cannot be called at all.
   void note_call(NodeId callee, bool instantiated) {
     if (graph().kind(callee) == Kind::persistent) {
-      // ('module', class, file, source): the class of a module pickled by torch ≤ 1.5 comes as a persistent
-      // id.
+      // ('module', class, file, source), before 0.1.10 (class, file, source): the class of a module pickled
+      // by torch ≤ 1.5 comes as a persistent id.
       const NodeId id = graph().items(callee)[0];
-      if (graph().kind(id) == Kind::tuple && graph().items(id).size() > 1) callee = graph().items(id)[1];
+      if (graph().kind(id) == Kind::tuple && graph().items(id).size() > 1)
+        callee = graph().items(id)[graph().kind(graph().items(id)[0]) == Kind::global ? 0 : 1];
     }
     const auto use = global_uses_.find(callee);
     if (use == global_uses_.end()) {
@@ -285,14 +294,43 @@ class Machine {
     (instantiated ? entry.instantiated : entry.called) = true;
   }
 
+  bool is_bare_enum(NodeId callee, CallForm form) const {
+    return dialect_ == Dialect::torchscript && form == CallForm::reduce &&
+           decoded_.graph.kind(callee) == Kind::global &&
+           decoded_.graph.text(decoded_.graph.module(callee)).starts_with("__torch__");
+  }
+
   void push_call(NodeId callee, NodeId arguments, CallForm form) {
-    if (graph().kind(arguments) != Kind::tuple) fail(name() + " with arguments that are no tuple");
+    if (graph().kind(arguments) != Kind::tuple) {
+      if (!is_bare_enum(callee, form)) fail(name() + " with arguments that are no tuple");
+      arguments = graph().make_tuple({&arguments, 1}, at());
+    }
     note_call(callee, form != CallForm::reduce);
     push(graph().make_call(callee, arguments, form, at()));
   }
 
+  bool is_name(NodeId id, std::string_view module, std::string_view name) {
+    return graph().kind(id) == Kind::global && graph().is_text(graph().module(id), module) &&
+           graph().is_text(graph().attribute(id), name);
+  }
+
+  // getattr(ZoneInfo, '_unpickle'), which is called in its turn: how Python pickles a time zone.  It is the
+  // name of a function, as protocol 4 could have written it.
+  bool push_zone_info(NodeId callee, NodeId arguments) {
+    const auto items = graph().items(arguments);
+    if (!(is_name(callee, "builtins", "getattr") || is_name(callee, "__builtin__", "getattr")) ||
+        items.size() != 2 || !is_name(items[0], "zoneinfo", "ZoneInfo") ||
+        !graph().is_text(items[1], "_unpickle"))
+      return false;
+    constexpr std::string_view kName = "ZoneInfo._unpickle";
+    const NodeId module = graph().module(items[0]);
+    push_global("zoneinfo", kName, module, graph().make_text(kName, at()));
+    return true;
+  }
+
   void call(CallForm form) {
     const NodeId arguments = pop(), callee = pop();
+    if (form == CallForm::reduce && push_zone_info(callee, arguments)) return;
     push_call(callee, arguments, form);
   }
 
@@ -323,8 +361,37 @@ class Machine {
     CallExtras& extras = graph().make_extras(top());
     if (extras.state != kNoNode) fail("BUILD on a value that was built already");
     extras.state = state;
+    if (is_joblib_array(graph(), top())) take_joblib_data(state);
     extras.built_at = static_cast<NodeId>(graph().node_count());
     extras.build = builds_++;
+  }
+
+  // The data of an array that joblib.dump wrote into the stream, behind the BUILD of its description: it
+  // becomes the entry "data" of the description, and the next instruction comes after it.
+  void take_joblib_data(NodeId description) {
+    const JoblibData data = find_joblib_data(graph(), description, bytes_, current_);
+    const NodeId value =
+        data.pickled ? run_inner(data.begin) : graph().make_slice(Kind::bytes, data.begin, data.size, at());
+    if (!data.pickled) current_.next = data.begin + data.size;
+    graph().set_entry(description, "data", value);
+  }
+
+  // A pickle inside this one, with stack and memo of its own: an array of objects of joblib.
+  NodeId run_inner(std::size_t begin) {
+    if (inner_++ > 0) fail("arrays of joblib hold each other");
+    const Instruction outer = current_;
+    std::vector<NodeId> stack = std::exchange(stack_, {});
+    std::vector<std::size_t> marks = std::exchange(marks_, {});
+    Memo memo = std::exchange(memo_, {});
+    const NodeId result = run_program(begin);
+    const std::size_t next = current_.next;
+    stack_ = std::move(stack);
+    marks_ = std::move(marks);
+    memo_ = std::move(memo);
+    current_ = outer;
+    current_.next = next;
+    --inner_;
+    return result;
   }
 
   // --- memo
@@ -556,20 +623,21 @@ class Machine {
   Program program_;
   Bytes bytes_;
   GlobalLog& globals_;
+  Dialect dialect_;
   Decoded decoded_;
   Instruction current_{};
   std::vector<NodeId> stack_, above_;
   std::vector<NodeId> keyed_;  // dicts, sets, and calls that take entries
   std::vector<std::size_t> marks_;
-  std::uint32_t builds_ = 0;
+  std::uint32_t builds_ = 0, inner_ = 0;
   std::unordered_map<NodeId, std::size_t> global_uses_;
   Memo memo_;
 };
 
 }  // namespace
 
-Decoded decode(Program program, std::size_t begin, GlobalLog& globals) {
-  return Machine(std::move(program), globals).run(begin);
+Decoded decode(Program program, std::size_t begin, GlobalLog& globals, Dialect dialect) {
+  return Machine(std::move(program), globals, dialect).run(begin);
 }
 
 }  // namespace ferry::pickle

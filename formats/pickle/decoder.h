@@ -20,14 +20,21 @@ using Program = std::shared_ptr<const std::vector<std::byte>>;
 
 struct Decoded {
   ValueGraph graph;
+  Program program;                           // the same
   std::size_t size = 0;                      // bytes read, STOP included
   std::uint8_t protocol = 0;                 // of the last PROTO; 0 when there is none
   std::array<std::uint32_t, 256> opcodes{};  // how often each instruction byte ran
 };
 
+// Who wrote the program.
+enum class Dialect : std::uint8_t {
+  python,
+  torchscript,  // writes the value of an Enum as the arguments of its class, not as a tuple of it
+};
+
 // Decodes the program that starts at `begin`.  Names are noted in `globals` at the moment they are resolved,
 // so that they are known also when the program breaks later.  Repeated keys are merged as Python merges them.
 // Throws Code::bad_pickle, Code::truncated with the byte offset.
-Decoded decode(Program program, std::size_t begin, GlobalLog& globals);
+Decoded decode(Program program, std::size_t begin, GlobalLog& globals, Dialect dialect = Dialect::python);
 
 }  // namespace ferry::pickle

@@ -101,9 +101,13 @@ bool make_encoded(Call& call) {
                                                      : "utf-8");
   if (codec != "latin1" && codec != "latin-1" && codec != "iso-8859-1")
     call.fail("is called with codec " + quote(codec, 40));
-  const auto value = octets(call.graph, call.arguments[0]);
-  if (!value) call.fail("is called with text that is no Latin-1");
-  call.become(call.graph.make_bytes(Kind::bytes, as_bytes(*value), call.graph.at(call.id)));
+  NodeId& bytes = call.context.encoded.try_emplace(call.arguments[0], kNoNode).first->second;
+  if (bytes == kNoNode) {
+    const auto value = octets(call.graph, call.arguments[0]);
+    if (!value) call.fail("is called with text that is no Latin-1");
+    bytes = call.graph.make_bytes(Kind::bytes, as_bytes(*value), call.graph.at(call.id));
+  }
+  call.become(bytes);
   return true;
 }
 
@@ -111,6 +115,13 @@ bool make_bytes(Call& call, Kind kind) {
   call.need_arguments(0, 2);
   call.need_nothing_after();
   // A count would allocate; only bytes that are in the file are taken.
+  if (!call.arguments.empty() && plain_octets(call.graph, call.arguments[0])) {
+    Node node = call.graph.node(call.arguments[0]);  // the same octets, not a copy of them
+    node.kind = kind;
+    call.graph.drop_extras(call.id);
+    call.graph.replace(call.id, node);
+    return true;
+  }
   const auto value =
       call.arguments.empty() ? std::optional<std::string>("") : octets(call.graph, call.arguments[0]);
   if (!value) call.fail("takes bytes, and no count");

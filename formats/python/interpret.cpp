@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/core/checked.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -11,13 +12,22 @@ NodeId callee_global(const ValueGraph& graph, NodeId call) {
   const NodeId callee = graph.callee(call);
   if (graph.kind(callee) == Kind::global) return callee;
   if (graph.kind(callee) == Kind::persistent) {
-    // ('module', class, file, source): how torch ≤ 1.5 names the class of a module whose source it keeps.
+    // ('module', class, file, source), before 0.1.10 (class, file, source): how torch ≤ 1.5 names the class
+    // of a module whose source it keeps.
     const NodeId id = graph.items(callee)[0];
-    if (graph.kind(id) == Kind::tuple && graph.items(id).size() > 1 &&
-        graph.kind(graph.items(id)[1]) == Kind::global)
-      return graph.items(id)[1];
+    if (graph.kind(id) != Kind::tuple || graph.items(id).size() < 2) return kNoNode;
+    const NodeId type = graph.items(id)[graph.kind(graph.items(id)[0]) == Kind::global ? 0 : 1];
+    if (graph.kind(type) == Kind::global) return type;
   }
   return kNoNode;
+}
+
+std::optional<std::uint64_t> Origin::find(std::string_view octets) const {
+  const auto begin = reinterpret_cast<std::uintptr_t>(program.data());
+  const auto at = reinterpret_cast<std::uintptr_t>(octets.data());
+  if (source == nullptr || at < begin || !fits(at - begin, octets.size(), program.size()))
+    return std::nullopt;
+  return offset + (at - begin);
 }
 
 const std::optional<KnownGlobal>& Context::find(NodeId global) {
@@ -33,30 +43,49 @@ void Call::look_at(NodeId call) {
   const auto items = graph.items(graph.arguments(id));
   arguments.assign(items.begin(), items.end());
   instance = graph.form(id) != CallForm::reduce;
+  keywords = kNoNode;
   global = callee_global(graph, id);
   if (global == kNoNode)
     throw Error(Code::unsafe_global, "a value that is no known name is called").at(graph.at(id));
   known = context.find(global);
-  if (known && known->role == Role::reconstructor && !instance) {
-    // copyreg._reconstructor(class, base, state): protocol 0 and 1 make instances like this.
-    if (arguments.size() != 3 || graph.kind(arguments[0]) != Kind::global)
-      fail("is called with arguments that it does not take");
-    global = arguments[0];
-    known = context.find(global);
-    const NodeId base = arguments[2];
-    arguments.clear();
-    if (graph.kind(base) != Kind::none) arguments.push_back(base);
-    instance = true;
-  }
-  keywords = state = kNoNode;
+  if (known && !instance) make_instance_of_argument();
+  state = kNoNode;
   list_items.clear();
   dict_items.clear();
   if (const CallExtras* extras = graph.extras(id)) {
-    keywords = extras->keyword_arguments;
+    if (extras->keyword_arguments != kNoNode) keywords = extras->keyword_arguments;
     state = extras->state;
     list_items = extras->list_items;
     dict_items = extras->dict_items;
   }
+}
+
+// Functions of copyreg that make an instance of the class that they are given: the call is one of the class.
+void Call::make_instance_of_argument() {
+  const Role role = known->role;
+  if (role != Role::reconstructor && role != Role::new_object && role != Role::new_object_ex) return;
+  const bool counted = role == Role::new_object || arguments.size() == 3;
+  if (!counted || arguments.empty() || graph.kind(arguments[0]) != Kind::global)
+    fail("is called with arguments that it does not take");
+  if (role == Role::reconstructor) {
+    // (class, base, state of the base): protocols 0 and 1.
+    const NodeId base = arguments[2];
+    global = arguments[0];
+    arguments.clear();
+    if (graph.kind(base) != Kind::none) arguments.push_back(base);
+  } else if (role == Role::new_object) {
+    global = arguments[0];
+    arguments.erase(arguments.begin());
+  } else {
+    if (graph.kind(arguments[1]) != Kind::tuple || graph.kind(arguments[2]) != Kind::dict)
+      fail("is called with arguments that it does not take");
+    if (graph.entry_count(arguments[2]) > 0) keywords = arguments[2];
+    global = arguments[0];
+    const auto items = graph.items(arguments[1]);
+    arguments.assign(items.begin(), items.end());
+  }
+  known = context.find(global);
+  instance = true;
 }
 
 void Call::fail(const std::string& what) const {
@@ -96,20 +125,22 @@ void Call::note_data(std::string_view became) {
   note(Code::object_to_data, class_name() + " → " + std::string(became));
 }
 
-std::optional<std::string> octets(const ValueGraph& graph, NodeId id) {
+std::optional<std::string_view> plain_octets(const ValueGraph& graph, NodeId id) {
   switch (graph.kind(id)) {
     case Kind::bytes:
     case Kind::byte_array:
     case Kind::byte_string:
-      return std::string(graph.text(id));
-    case Kind::text: {
-      std::string out;
-      if (utf8_to_latin1(graph.text(id), out)) return out;
-      return std::nullopt;
-    }
+      return graph.text(id);
     default:
       return std::nullopt;
   }
+}
+
+std::optional<std::string> octets(const ValueGraph& graph, NodeId id) {
+  if (const auto plain = plain_octets(graph, id)) return std::string(*plain);
+  std::string latin1;
+  if (graph.is_text(id) && utf8_to_latin1(graph.text(id), latin1)) return latin1;
+  return std::nullopt;
 }
 
 void interpret_calls(Context& context, const std::function<bool(Call&)>& first) {
@@ -117,7 +148,7 @@ void interpret_calls(Context& context, const std::function<bool(Call&)>& first) 
   for (const NodeId id : context.graph().calls_in_order()) {
     call.look_at(id);
     if (first(call) || interpret_container(call) || interpret_numpy(call) || interpret_time_or_path(call) ||
-        interpret_instance(call))
+        interpret_standard(call) || interpret_instance(call))
       continue;
     call.fail("cannot be called like this");
   }

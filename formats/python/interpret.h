@@ -18,6 +18,15 @@
 
 namespace ferry::python {
 
+// Where the octets of a pickle lie as they are in a file, so that what its bytes hold need not be copied.
+struct Origin {
+  SourcePtr source = nullptr;  // nullptr: nowhere, the pickle was compressed
+  std::uint64_t offset = 0;    // of the pickle's first byte
+  Bytes program = {};          // the pickle as it was read
+  // The place in the source of octets that are part of the program; nullopt when they are not.
+  std::optional<std::uint64_t> find(std::string_view octets) const;
+};
+
 // What passes over one pickle share.
 struct Context {
   Checkpoint& checkpoint;
@@ -27,6 +36,9 @@ struct Context {
   std::unordered_map<NodeId, std::uint32_t> modules;  // values that the modules' own pass fills, by its index
   std::unordered_map<NodeId, std::optional<KnownGlobal>>
       globals;  // rows of the allow-list, by node of the name
+  Origin origin = {};
+  std::unordered_map<NodeId, SourcePtr> buffers = {};  // bytes of arrays that lie in no file, by their node
+  std::unordered_map<NodeId, NodeId> encoded = {};     // bytes that _codecs.encode makes, by node of the text
   ValueGraph& graph() const { return checkpoint.values; }
   const std::optional<KnownGlobal>& find(NodeId global);
 };
@@ -46,7 +58,7 @@ class Call {
   NodeId keywords = kNoNode;
   NodeId state = kNoNode;
   std::vector<NodeId> list_items, dict_items;
-  bool instance = false;  // made by NEWOBJ, OBJ, INST or _reconstructor, not called as a function
+  bool instance = false;  // made by NEWOBJ, OBJ, INST or copyreg's functions, not called as a function
 
   std::string module() const { return std::string(graph.text(graph.module(global))); }  // as written
   std::string name() const { return std::string(graph.text(graph.attribute(global))); }
@@ -63,15 +75,26 @@ class Call {
   // A change that the report describes: the class and what it became.
   void note_data(std::string_view became);
   void note(Code code, std::string what) { context.checkpoint.note(id, code, std::move(what)); }
+
+ private:
+  void make_instance_of_argument();
 };
 
 // Meanings of the roles that a handler knows; false when the role is not its business.
 bool interpret_container(Call& call);
 bool interpret_time_or_path(Call& call);
+bool interpret_standard(Call& call);
 bool interpret_numpy(Call& call);
 bool interpret_instance(Call& call);  // everything else that may become plain data
 
-// Octets of bytes, byte_string, or text that holds Latin-1; nullopt for other values.
+// The call becomes a tensor of one dimension over bytes in memory.
+void become_tensor_of_bytes(Call& call, DType dtype, std::vector<std::byte> bytes, bool big_endian);
+
+// Octets of bytes, byte_string and byte_array as they lie there; nullopt for other values.  Valid until text
+// is added to the graph.
+std::optional<std::string_view> plain_octets(const ValueGraph& graph, NodeId id);
+
+// The same, and of text that holds Latin-1.
 std::optional<std::string> octets(const ValueGraph& graph, NodeId id);
 
 // The class of an instance's callee when the callee is a name; kNoNode otherwise.

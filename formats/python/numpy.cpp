@@ -65,6 +65,17 @@ void read_fields(Call& call, NumpyDType& type, NodeId names, NodeId fields) {
   }
 }
 
+// The unit of dates and spans of time: ({}, ('ns', 1, 1, 1)), "25s" for more than one.
+std::string unit_of(const ValueGraph& graph, NodeId metadata) {
+  const auto outer = graph.items(metadata);
+  if (graph.kind(metadata) != Kind::tuple || outer.size() != 2) return "";
+  const auto parts = graph.items(outer[1]);
+  const auto unit = parts.size() < 2 ? std::nullopt : octets(graph, parts[0]);
+  const auto count = parts.size() < 2 ? std::nullopt : graph.as_integer(parts[1]);
+  if (!unit || !count) return "";
+  return (*count == 1 ? "" : std::to_string(*count)) + *unit;
+}
+
 bool make_dtype(Call& call) {
   call.need_arguments(1, 3);
   const auto code = call.graph.as_text(call.arguments[0]);
@@ -80,6 +91,7 @@ bool make_dtype(Call& call) {
           .at(call.graph.at(call.id));
     if (parts.size() >= 6 && (type.kind == 'V' || type.kind == 'S' || type.kind == 'U'))
       if (const auto size = call.graph.as_integer(parts[5]); size && *size > 0) type.itemsize = *size;
+    if (parts.size() >= 9) type.unit = unit_of(call.graph, parts[8]);
     if (call.graph.kind(parts[3]) == Kind::tuple) read_fields(call, type, parts[3], parts[4]);
   }
   const std::string name = type.name();
@@ -289,6 +301,39 @@ void become_list_of_items(Call& call, const NumpyDType& type, std::span<const st
   call.note_data("list of " + std::to_string(count) + " values (" + type.name() + ")");
 }
 
+// The bytes of an array: where they lie in the file, or in memory where the pickle has them in another form.
+StorageBytes bytes_of(Call& call, NodeId data, std::uint64_t size, const std::string& name) {
+  StorageBytes bytes;
+  bytes.size = bytes.stored_size = size;
+  const auto plain = plain_octets(call.graph, data);
+  const auto latin1 = plain ? std::nullopt : octets(call.graph, data);
+  if ((plain ? plain->size() : latin1 ? latin1->size() : size + 1) != size)
+    call.fail("has not as many bytes as its shape and type say");
+  if (const auto place = plain ? call.context.origin.find(*plain) : std::nullopt) {
+    bytes.source = call.context.origin.source;
+    bytes.offset = *place;
+    return bytes;
+  }
+  SourcePtr& kept = call.context.buffers[data];  // arrays of one text share it
+  if (kept == nullptr) {
+    const Bytes octets = as_bytes(plain ? *plain : std::string_view(*latin1));
+    kept = std::make_shared<MemorySource>(name, std::vector<std::byte>(octets.begin(), octets.end()));
+  }
+  bytes.source = kept;
+  return bytes;
+}
+
+void become_tensor(Call& call, const NumpyDType& type, DType dtype, const std::vector<std::int64_t>& shape,
+                   NodeId data, std::uint64_t size, bool fortran) {
+  const std::string name = "numpy array at byte " + std::to_string(call.graph.at(call.id));
+  StorageBytes bytes = bytes_of(call, data, size, name);
+  bytes.big_endian = type.big_endian && info(dtype).swap_unit > 1;
+  call.become_tensor(call.context.checkpoint.add_tensor(dtype, shape, std::move(bytes), fortran, name));
+  call.note_data("tensor (" + type.name() + ")");
+  if (type.kind == 'M' || type.kind == 'm')
+    call.note(Code::lost_value, "the unit of " + type.name() + ": its numbers are kept as integers");
+}
+
 void become_array(Call& call, const NumpyDType& type, const std::vector<std::int64_t>& shape, NodeId data,
                   bool fortran) {
   const auto count = checked_numel(shape);
@@ -306,19 +351,13 @@ void become_array(Call& call, const NumpyDType& type, const std::vector<std::int
     call.note_data("list of " + std::to_string(*count) + " objects");
     return;
   }
-  const auto raw = octets(call.graph, data);
   const auto size = checked_mul(*count, type.itemsize);
+  if (const auto torch_type = type.torch_dtype(); torch_type && size)
+    return become_tensor(call, type, *torch_type, shape, data, static_cast<std::uint64_t>(*size), fortran);
+  const auto raw = octets(call.graph, data);
   if (!raw || !size || raw->size() != static_cast<std::size_t>(*size))
     call.fail("has not as many bytes as its shape and type say");
-  const auto torch_type = type.torch_dtype();
-  if (!torch_type) return become_list_of_items(call, type, shape, *count, *raw, fortran);
-  const std::string values = swapped(*raw, info(*torch_type).swap_unit, type.big_endian);
-  const Bytes view = as_bytes(values);
-  const std::uint32_t index =
-      call.context.checkpoint.add_tensor(*torch_type, shape, {view.begin(), view.end()}, fortran,
-                                         "numpy array at byte " + std::to_string(call.graph.at(call.id)));
-  call.become_tensor(index);
-  call.note_data("tensor (" + type.name() + ")");
+  become_list_of_items(call, type, shape, *count, *raw, fortran);
 }
 
 // _reconstruct(ndarray, (0,), b'b') and a state of (version, shape, dtype, is_fortran, data).
@@ -339,6 +378,25 @@ bool make_array(Call& call) {
     call.fail("has an order that is none");
   const NumpyDType type = dtype_of(call, state[1]);
   become_array(call, type, shape_of(call, state[0]), state[3], call.graph.as_integer(state[2]) != 0);
+  return true;
+}
+
+bool is_of_joblib(const Call& call, std::string_view name) {
+  return !call.known && call.instance && call.name() == name &&
+         call.module().ends_with("joblib.numpy_pickle");
+}
+
+// {subclass, shape, order, dtype, …} and the data that the decoder found behind it.
+bool make_joblib_array(Call& call) {
+  const NodeId dtype = call.graph.find(call.state, "dtype"), shape = call.graph.find(call.state, "shape"),
+               data = call.graph.find(call.state, "data"), order = call.graph.find(call.state, "order");
+  if (dtype == kNoNode || shape == kNoNode || data == kNoNode || order == kNoNode)
+    call.fail("has no description of an array");
+  const bool understood = !plain_octets(call.graph, data);  // an array of objects is one by itself
+  if (understood)
+    call.become(data);
+  else
+    become_array(call, dtype_of(call, dtype), shape_of(call, shape), data, call.graph.as_text(order) == "F");
   return true;
 }
 
@@ -368,8 +426,47 @@ bool make_scalar(Call& call) {
   return true;
 }
 
+// The result of a call that become_array made, as a node of its own; the call is free for something else.
+NodeId taken_from(Call& call) {
+  const NodeId copy = call.graph.make_container(Kind::none, 0, call.graph.at(call.id));
+  call.graph.become(copy, call.id);
+  return copy;
+}
+
+// _mareconstruct(MaskedArray, base, shape, type) and a state of (version, shape, dtype, is_fortran, data,
+// mask, fill value).
+bool make_masked_array(Call& call) {
+  call.need_arguments(4, 4);
+  const auto parts = call.state == kNoNode ? std::span<const NodeId>() : call.graph.items(call.state);
+  if (parts.size() != 7) call.fail("has no state of shape, type, order, data, mask and fill value");
+  const std::vector<NodeId> state(parts.begin(), parts.end());
+  const NumpyDType type = dtype_of(call, state[2]);
+  const std::vector<std::int64_t> shape = shape_of(call, state[1]);
+  const bool fortran = call.graph.as_integer(state[3]) == 1;
+  NumpyDType flag;
+  flag.kind = 'b';
+  flag.itemsize = 1;
+  become_array(call, type, shape, state[4], fortran);
+  const NodeId data = taken_from(call);
+  become_array(call, flag, shape, state[5], fortran);
+  const NodeId mask = taken_from(call);
+  const NodeId dict = call.graph.make_dict(DictFlavor::plain, call.graph.at(call.id));
+  call.graph.set_entry(dict, "data", data);
+  call.graph.set_entry(dict, "mask", mask);
+  call.graph.set_entry(dict, "fill_value", state[6]);
+  call.become(dict);
+  call.note_data("dict of data, mask and fill_value");
+  return true;
+}
+
+// States of random number generators. A Generator is the state of its bit generator, which is the argument of
+// its constructor; from 1.24 to 1.26 and in 2.x the state of a bit generator comes with its seed sequence.
 bool make_random_state(Call& call) {
-  call.become(call.state != kNoNode ? call.state : call.graph.make_list(call.arguments));
+  const bool made_of_state =
+      call.state == kNoNode && call.arguments.size() == 1 && call.graph.is_container(call.arguments[0]);
+  call.become(call.state != kNoNode ? call.state
+              : made_of_state       ? call.arguments[0]
+                                    : call.graph.make_list(call.arguments));
   call.note_data("its state");
   return true;
 }
@@ -437,15 +534,20 @@ std::string NumpyDType::name() const {
     case 'O':
       return "object";
     case 'M':
-      return "datetime64";
+      return "datetime64" + (unit.empty() ? "" : "[" + unit + "]");
     case 'm':
-      return "timedelta64";
+      return "timedelta64" + (unit.empty() ? "" : "[" + unit + "]");
     default:
       return "void" + std::to_string(itemsize * 8);
   }
 }
 
 bool interpret_numpy(Call& call) {
+  if (is_of_joblib(call, "NumpyArrayWrapper") && call.state != kNoNode) return make_joblib_array(call);
+  if (is_of_joblib(call, "NDArrayWrapper") || is_of_joblib(call, "ZNDArrayWrapper"))
+    throw Error(Code::unsupported_value, "joblib before 0.10 kept this array in a file of its own")
+        .at(call.graph.at(call.id))
+        .with_hint("load it with that joblib and dump it again into one file");
   if (!call.known) return false;
   switch (call.known->role) {
     case Role::numpy_dtype:
@@ -458,6 +560,8 @@ bool interpret_numpy(Call& call) {
       return make_scalar(call);
     case Role::random_state:
       return make_random_state(call);
+    case Role::masked_array:
+      return make_masked_array(call);
     default:
       return false;
   }

@@ -18,6 +18,7 @@ struct NumpyDType {
   char kind = 0;              // b i u f c S U V O M m
   std::int64_t itemsize = 0;  // bytes
   bool big_endian = false;
+  std::string unit;                // of M and m: "ns", "25s"; empty where it is not known
   std::vector<NumpyField> fields;  // of a structured type
 
   std::optional<DType> torch_dtype() const;  // nullopt for text, objects, dates, long doubles and structures

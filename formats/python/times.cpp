@@ -43,12 +43,17 @@ std::string clock_text(const Call& call, const std::string& octets, std::size_t 
   return text;
 }
 
-// "UTC+05:30", the text that a timezone became, as the offset of an ISO time.
-std::string offset_text(const Call& call) {
-  if (call.arguments.size() < 2) return "";
+// "UTC+05:30", the text that a timezone became, as the offset of an ISO time; a zone with a name as RFC 9557
+// has it.  What is no text is an object of another library.
+std::string offset_text(Call& call) {
+  if (call.arguments.size() < 2 || call.graph.kind(call.arguments[1]) == Kind::none) return "";
   const auto zone = call.graph.as_text(call.arguments[1]);
-  if (!zone) return "";
-  return *zone == "UTC" ? "+00:00" : std::string(zone->starts_with("UTC") ? zone->substr(3) : *zone);
+  if (!zone) {
+    call.note(Code::lost_value, "the time zone of a " + call.class_name() + ", an object of another library");
+    return "";
+  }
+  if (*zone == "UTC") return "+00:00";
+  return zone->starts_with("UTC") ? std::string(zone->substr(3)) : "[" + std::string(*zone) + "]";
 }
 
 bool make_date_time(Call& call) {

@@ -94,7 +94,7 @@ class Flattener {
     }
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (is_scalar(items[i])) continue;
-      const Step step(*this, std::to_string(i));
+      const Step step(*this, item_text(graph_, id, i));
       find_names(items[i]);
     }
   }
@@ -232,6 +232,8 @@ class Flattener {
         return;
       case Kind::dict:
         return put_dict(id);
+      case Kind::composite:
+        return put_composite(id);
       default:
         fail("a value has no form in JSON");
     }
@@ -271,10 +273,19 @@ class Flattener {
     text() += '[';
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (i > 0) text() += ',';
-      const Step step(*this, std::to_string(i));
+      const Step step(*this, item_text(graph_, id, i));
       put(items[i]);
     }
     text() += ']';
+  }
+
+  void put_composite(NodeId id) {
+    text() += "{\"$composite\":" + json::quoted(composite_name(graph_.composite(id)));
+    if ((graph_.node(id).flags & kRequiresGrad) != 0) text() += ",\"requires_grad\":true";
+    if ((graph_.node(id).flags & kParameter) != 0) text() += ",\"parameter\":true";
+    text() += ",\"parts\":";
+    put_items(id);
+    text() += '}';
   }
 
   // An object where the keys are texts that cannot be taken for marks, else a list of pairs.

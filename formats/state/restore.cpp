@@ -8,6 +8,7 @@
 #include "formats/json/json.h"
 #include "formats/state/hex.h"
 #include "formats/state/state.h"
+#include "src/core/composite.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -113,6 +114,7 @@ class Restorer {
       return graph_.make_complex(real(parts[0]), real(parts[1]));
     }
     if (mark == "$float") return graph_.make_real(real(whole));
+    if (mark == "$composite") return composite(text_of(marked, mark), whole);
     return leaf(mark, text_of(marked, mark));
   }
 
@@ -122,6 +124,17 @@ class Restorer {
     graph_.set_items(node, items);
     if (kind == Kind::set) hashed_.push_back(node);
     return node;
+  }
+
+  NodeId composite(const std::string& name, const Value& whole) {
+    const auto form = composite_by_name(name);
+    const Value* parts = whole.find("parts");
+    if (!form || parts == nullptr) fail("there is no composite tensor " + quote(name));
+    const std::vector<NodeId> items = values(array_of(*parts, "$composite"));
+    check_parts(checkpoint_, *form, items);
+    const auto flags = static_cast<std::uint16_t>((is_set(whole, "parameter") ? kParameter : 0) |
+                                                  (is_set(whole, "requires_grad") ? kRequiresGrad : 0));
+    return graph_.make_composite(*form, flags, items);
   }
 
   NodeId dict(DictFlavor flavor, const Value& entries, const Value* attributes,
@@ -158,6 +171,11 @@ class Restorer {
     return found->second;
   }
 
+  static bool is_set(const Value& whole, std::string_view flag) {
+    const Value* const set = whole.find(flag);
+    return set != nullptr && set->boolean().value_or(false);
+  }
+
   // The tensor of the file for its first use, a tensor of its own on the same storage for each further one.
   NodeId tensor(const std::string& name, const Value& whole) {
     const auto found = by_name_.find(name);
@@ -169,12 +187,8 @@ class Restorer {
       index = static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1);
     }
     used_[found->second] = true;
-    const auto is_set = [&](std::string_view flag) {
-      const Value* const set = whole.find(flag);
-      return set != nullptr && set->boolean().value_or(false);
-    };
-    checkpoint_.tensors[index].requires_grad = is_set("requires_grad");
-    checkpoint_.tensors[index].parameter = is_set("parameter");
+    checkpoint_.tensors[index].requires_grad = is_set(whole, "requires_grad");
+    checkpoint_.tensors[index].parameter = is_set(whole, "parameter");
     return graph_.make_indexed(Kind::tensor, index);
   }
 

@@ -269,6 +269,7 @@ class Encoder {
       case Kind::list:
       case Kind::set:
       case Kind::dict:
+      case Kind::composite:
         return begin_container(id);
       case Kind::byte_string:
       case Kind::global:
@@ -304,6 +305,13 @@ class Encoder {
         builtin("set");
         out_.op(Op::empty_list);
         break;
+      case Kind::composite:
+        if (begin_composite(id)) {  // its first part is written with it
+          open_[id] = true;
+          frames_.push_back({id, 1});
+          return;
+        }
+        break;
       default:
         begin_dict(id);
         break;
@@ -314,6 +322,67 @@ class Encoder {
     else
       open_[id] = true;
     frames_.push_back({id, 0});
+  }
+
+  // --- composite tensors: how each begins, the parts come as items, and how it ends
+
+  // True when the first part has been written: the integers of a quantized tensor are a storage and a window.
+  bool begin_composite(NodeId id) {
+    const Composite form = graph_.composite(id);
+    if ((graph_.node(id).flags & kParameter) != 0) {
+      global("torch._utils", "_rebuild_parameter");
+      out_.op(Op::mark);
+    }
+    if (is_quantized(form)) {
+      begin_quantized(id, form);
+      return true;
+    }
+    global("torch._utils", form == Composite::nested ? "_rebuild_nested_tensor" : "_rebuild_sparse_tensor");
+    if (form != Composite::nested) layout(torch_name(form));
+    out_.op(Op::mark);
+    return false;
+  }
+
+  void begin_quantized(NodeId id, Composite form) {
+    const Tensor& integers = checkpoint_.tensors[graph_.index(graph_.items(id)[0])];
+    global("torch._utils", "_rebuild_qtensor");
+    out_.op(Op::mark);
+    persistent(integers.storage);
+    out_.integer(integers.offset);
+    numbers(checkpoint_.shape(integers));
+    numbers(checkpoint_.strides(integers));
+    out_.op(Op::mark);
+    global("torch", composite_name(form));
+  }
+
+  void end_composite(NodeId id) {
+    const Composite form = graph_.composite(id);
+    const std::uint16_t flags = graph_.node(id).flags;
+    const bool parameter = (flags & kParameter) != 0, requires_grad = (flags & kRequiresGrad) != 0;
+    out_.op(Op::tuple);
+    if (is_quantized(form)) {
+      out_.boolean(requires_grad && !parameter);
+      empty_ordered_dict();
+      out_.op(Op::tuple);
+    } else if (form != Composite::nested) {
+      out_.op(Op::tuple2);
+    }
+    out_.op(Op::reduce);
+    if (parameter) {
+      out_.boolean(requires_grad);
+      empty_ordered_dict();
+      out_.op(Op::tuple);
+      out_.op(Op::reduce);
+    }
+    remember(id);
+  }
+
+  // Before 2.1 a sparse tensor had three parts; whether it is coalesced was not kept.
+  std::span<const NodeId> written_items(NodeId id) const {
+    const auto items = graph_.items(id);
+    const bool cut = dialect_ == Dialect::legacy && graph_.kind(id) == Kind::composite &&
+                     graph_.composite(id) == Composite::sparse_coo;
+    return cut ? items.first(3) : items;
   }
 
   void begin_dict(NodeId id) {
@@ -331,7 +400,7 @@ class Encoder {
   void step() {
     Frame& frame = frames_.back();
     const NodeId id = frame.id;
-    const auto items = graph_.items(id);
+    const auto items = written_items(id);
     const Kind kind = graph_.kind(id);
     const bool batched = kind == Kind::list || kind == Kind::set || kind == Kind::dict;
     const std::size_t width = kind == Kind::dict ? 2 * kBatch : kBatch;
@@ -374,6 +443,8 @@ class Encoder {
         out_.op(Op::tuple1);
         out_.op(Op::reduce);
         return remember(id);
+      case Kind::composite:
+        return end_composite(id);
       case Kind::dict:
         if (graph_.flavor(id) != DictFlavor::counter) return;
         out_.op(Op::tuple1);

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "formats/pickle/scan.h"
+#include "formats/zip/inflate.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -14,9 +15,12 @@ namespace {
 
 // What can be seen in a file.
 enum class Trait : std::uint8_t {
+  tar_archive,
   legacy_stream,
   tensors_folder,
   data_folder,
+  version_2,
+  version_3,
   address_keys,
   number_keys,
   archive_root,
@@ -28,7 +32,19 @@ enum class Trait : std::uint8_t {
   storage_alignment,
   no_storage_alignment,
   python2,
-  names,  // a name that the pickle mentions: the row says which
+  names,       // a name that the pickle mentions: the row says which
+  attributes,  // a text that the pickle holds, also where the object that had it is gone: the row says which
+  modules_without,  // whole modules, and none of them has the attribute of the row
+  script_1_0,
+  script_1_1,
+  script_1_2,
+  script_1_3,
+  script_1_4,
+  script_1_5,
+  script_late,
+  script_texts,
+  script_no_texts,
+  script_without_hook,
   optimizer_ids,
   optimizer_indices,
   step_integers,
@@ -43,7 +59,10 @@ enum class Trait : std::uint8_t {
   adam_without_foreach,
   adam_without_differentiable,
   adam_without_decoupled,
+  scheduler_step_count,
+  scheduler_without_step_count,
   scheduler_called_within_step,
+  scheduler_not_called_within_step,
   scheduler_verbose,
   scheduler_initial,
   scaler_state,
@@ -63,14 +82,14 @@ struct Row {
   Releases releases;
   Bound bound;
   std::string_view because;
-  std::string_view name = {};  // of Trait::names
+  std::string_view name = {};  // of Trait::names, attributes, modules_without
 };
 
 constexpr Releases since(std::uint8_t major, std::uint8_t minor) { return {{major, minor}, kLastRelease}; }
 constexpr Releases until(std::uint8_t major, std::uint8_t minor) { return {kFirstRelease, {major, minor}}; }
 
 // Sources: torch/serialization.py, torch/_utils.py, torch/optim/*.py of the releases, files
-// that 1.1, 1.4, 1.6, 1.12, 1.13 and 2.13 wrote, and the pull requests that made the changes.  Where the
+// that 1.0 … 1.12, 1.13 and 2.13 wrote, and the pull requests that made the changes.  Where the
 // release of a change is not sure, the row takes the wider range.
 // clang-format off
 constexpr auto kEvidence = std::to_array<Row>({
@@ -78,24 +97,36 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::storage_alignment, since(2, 7), Bound::certain, "it has a .storage_alignment record (2.7 and later)"},
     {Trait::format_version, since(2, 6), Bound::certain, "it has a .format_version record (2.6 and later)"},
     {Trait::tensors_folder, {{1, 4}, {1, 4}}, Bound::certain, "storages lie under tensors/, as only 1.4 put them"},
+    {Trait::tar_archive, {kFirstRelease, {0, 1, 9}}, Bound::certain, "it is a tar archive: the form until 0.1.9"},
     {Trait::legacy_stream, until(1, 5), Bound::custom, "it is a legacy stream: the form until 1.5, later only with _use_new_zipfile_serialization=False"},
     {Trait::byte_order, since(2, 1), Bound::certain, "it has a byteorder record (2.1 and later)"},
     {Trait::serialization_id, since(2, 1), Bound::certain, "it has a .data/serialization_id record (2.1 and later)"},
     {Trait::no_storage_alignment, until(2, 6), Bound::certain, "it has no .storage_alignment record (until 2.6)"},
     {Trait::no_byte_order, until(2, 0), Bound::certain, "it has no byteorder record (until 2.0)"},
-    {Trait::address_keys, {{1, 4}, {1, 9}}, Bound::certain, "storages are named by their addresses (until 1.9)"},
+    {Trait::address_keys, {{1, 4}, {1, 8}}, Bound::certain, "storages are named by their addresses (until 1.8)"},
     {Trait::number_keys, since(1, 9), Bound::certain, "storages are numbered from 0 (1.9 and later)"},
     {Trait::named_root, since(1, 13), Bound::certain, "the folder in the archive is named after the file (1.13 and later)"},
     {Trait::archive_root, until(1, 12), Bound::custom, "the folder in the archive is named 'archive' (until 1.12, later when saved to a stream)"},
+    {Trait::version_2, {{1, 5}, {1, 5}}, Bound::certain, "its version is 2, as only 1.5 wrote it, on request"},
+    {Trait::version_3, since(1, 6), Bound::certain, "it is a zip archive of version 3 (1.6 and later)"},
     {Trait::data_folder, since(1, 5), Bound::certain, "it is a zip archive with storages under data/ (1.6 and later, 1.5 on request)"},
-    {Trait::data_folder, since(1, 6), Bound::custom, ""},
+    {Trait::script_1_0, {{1, 0}, {1, 0}}, Bound::certain, "it is a TorchScript archive with a model.json and no attributes.pkl (1.0)"},
+    {Trait::script_1_1, {{1, 1}, {1, 1}}, Bound::certain, "it is a TorchScript archive with a model.json and no debug information (1.1)"},
+    {Trait::script_1_2, {{1, 2}, {1, 2}}, Bound::certain, "it is a TorchScript archive with a model.json and debug information (1.2)"},
+    {Trait::script_1_3, {{1, 3}, {1, 3}}, Bound::certain, "it is a TorchScript archive whose constants stand before its data (1.3)"},
+    {Trait::script_1_4, {{1, 4}, {1, 4}}, Bound::certain, "it is a TorchScript archive that begins with version 1 and ends with its constants (1.4)"},
+    {Trait::script_1_5, {{1, 5}, {1, 5}}, Bound::certain, "it is a TorchScript archive that begins with version 2 and ends with its constants (1.5)"},
+    {Trait::script_texts, since(1, 12), Bound::certain, "the debug information of its code has a table of texts (1.12 and later)"},
+    {Trait::script_late, since(1, 6), Bound::certain, "it is a TorchScript archive with its version behind the constants (1.6 and later)"},
+    {Trait::script_without_hook, until(1, 7), Bound::values, "its modules lack '_is_full_backward_hook' (until 1.7)"},
+    {Trait::script_no_texts, until(1, 11), Bound::certain, "the debug information of its code has no table of texts (until 1.11)"},
     {Trait::python2, until(1, 4), Bound::certain, "it was pickled by Python 2, which 1.4 was the last to support"},
     // The values: optimizers, schedulers, scalers.
     {Trait::optimizer_ids, until(1, 5), Bound::values, "an optimizer state names parameters by object ids (until 1.5)"},
     {Trait::optimizer_indices, since(1, 6), Bound::values, "an optimizer state numbers its parameters (1.6 and later)"},
     {Trait::step_integers, until(1, 11), Bound::values, "Adam's step is an integer (until 1.11)"},
-    {Trait::step_tensors, since(1, 11), Bound::values, "Adam's step is a tensor (1.11 and later)"},
-    {Trait::group_maximize, since(1, 10), Bound::values, "optimizer groups have 'maximize' (1.10 and later)"},
+    {Trait::step_tensors, since(1, 12), Bound::values, "Adam's step is a tensor (1.12 and later)"},
+    {Trait::group_maximize, since(1, 11), Bound::values, "optimizer groups have 'maximize' (1.11 and later)"},
     {Trait::group_foreach, since(1, 12), Bound::values, "optimizer groups have 'foreach' (1.12 and later)"},
     {Trait::group_differentiable, since(1, 13), Bound::values, "optimizer groups have 'differentiable' (1.13 and later)"},
     {Trait::group_capturable_other, since(2, 2), Bound::values, "groups of an optimizer other than Adam have 'capturable' (2.2 and later)"},
@@ -105,6 +136,9 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::adam_without_foreach, until(1, 11), Bound::values, "Adam groups lack 'foreach' (until 1.11)"},
     {Trait::adam_without_differentiable, until(1, 12), Bound::values, "Adam groups lack 'differentiable' (until 1.12)"},
     {Trait::adam_without_decoupled, until(2, 6), Bound::values, "Adam groups lack 'decoupled_weight_decay' (until 2.6)"},
+    {Trait::scheduler_step_count, since(1, 2), Bound::values, "a scheduler state has '_step_count' (1.2 and later)"},
+    {Trait::scheduler_without_step_count, until(1, 1), Bound::values, "a scheduler state lacks '_step_count' (until 1.1)"},
+    {Trait::scheduler_not_called_within_step, until(1, 3), Bound::values, "a scheduler state lacks '_get_lr_called_within_step' (until 1.3)"},
     {Trait::scheduler_called_within_step, since(1, 4), Bound::values, "a scheduler state has '_get_lr_called_within_step' (1.4 and later)"},
     {Trait::scheduler_verbose, since(1, 7), Bound::values, "a scheduler state has 'verbose' (1.7 and later)"},
     {Trait::scheduler_initial, since(2, 6), Bound::values, "a scheduler state has '_is_initial' (2.6 and later)"},
@@ -116,7 +150,7 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::names, since(1, 12), Bound::values, "tensors carry attributes by _rebuild_parameter_with_state (1.12 and later)", "torch._utils._rebuild_parameter_with_state"},
     {Trait::names, since(1, 12), Bound::values, "tensors carry attributes by _rebuild_from_type_v2 (1.12 and later)", "torch._tensor._rebuild_from_type_v2"},
     {Trait::names, {{1, 7}, {1, 8}}, Bound::values, "a tensor subclass is rebuilt by torch.tensor._rebuild_from_type (1.7, 1.8)", "torch.tensor._rebuild_from_type"},
-    {Trait::names, until(1, 3), Bound::values, "modules refer to the THNN backend (until 1.3)", "torch.nn.backends.thnn._get_thnn_function_backend"},
+    {Trait::names, until(1, 2), Bound::values, "modules refer to the THNN backend (until 1.2)", "torch.nn.backends.thnn._get_thnn_function_backend"},
     {Trait::names, since(2, 0), Bound::values, "it names torch.storage.UntypedStorage (2.0 and later)", "torch.storage.UntypedStorage"},
     {Trait::names, since(1, 5), Bound::values, "it holds complex tensors (1.5 and later)", "torch.ComplexFloatStorage"},
     {Trait::names, since(1, 5), Bound::values, "it holds complex tensors (1.5 and later)", "torch.ComplexDoubleStorage"},
@@ -124,6 +158,25 @@ constexpr auto kEvidence = std::to_array<Row>({
     {Trait::names, since(1, 10), Bound::values, "it names torch.torch_version.TorchVersion (1.10 and later)", "torch.torch_version.TorchVersion"},
     {Trait::names, since(2, 2), Bound::values, "it names torch.amp.grad_scaler (2.2 and later)", "torch.amp.grad_scaler.GradScaler"},
     {Trait::names, since(1, 5), Bound::values, "it names torch.cuda.amp.grad_scaler (1.5 and later)", "torch.cuda.amp.grad_scaler.GradScaler"},
+    {Trait::names, {{1, 6}, {1, 8}}, Bound::values, "an attention module has a _LinearWithBias (1.6 – 1.8)", "torch.nn.modules.linear._LinearWithBias"},
+    {Trait::names, since(1, 9), Bound::values, "an attention module has a NonDynamicallyQuantizableLinear (1.9 and later)", "torch.nn.modules.linear.NonDynamicallyQuantizableLinear"},
+    // Attributes of modules and optimizers that were pickled whole; the same in 1.0 … 1.12, 1.13 and 2.13.
+    {Trait::attributes, since(2, 0), Bound::values, "modules have '_backward_pre_hooks' (2.0 and later)", "_backward_pre_hooks"},
+    {Trait::attributes, since(1, 13), Bound::values, "modules have '_state_dict_pre_hooks' (1.13 and later)", "_state_dict_pre_hooks"},
+    {Trait::attributes, since(1, 12), Bound::values, "modules have '_load_state_dict_post_hooks' (1.12 and later)", "_load_state_dict_post_hooks"},
+    {Trait::attributes, since(1, 8), Bound::values, "modules have '_is_full_backward_hook' (1.8 and later)", "_is_full_backward_hook"},
+    {Trait::attributes, since(1, 6), Bound::values, "modules have '_non_persistent_buffers_set' (1.6 and later)", "_non_persistent_buffers_set"},
+    {Trait::attributes, since(1, 5), Bound::values, "convolutions have '_reversed_padding_repeated_twice' (1.5 and later)", "_reversed_padding_repeated_twice"},
+    {Trait::attributes, since(1, 4), Bound::values, "recurrent modules have '_flat_weights_names' (1.4 and later)", "_flat_weights_names"},
+    {Trait::attributes, since(2, 0), Bound::values, "an optimizer has '_optimizer_step_pre_hooks' (2.0 and later)", "_optimizer_step_pre_hooks"},
+    {Trait::attributes, since(1, 12), Bound::values, "an optimizer has '_warned_capturable_if_run_uncaptured' (1.12 and later)", "_warned_capturable_if_run_uncaptured"},
+    {Trait::attributes, since(1, 8), Bound::values, "an optimizer has '_zero_grad_profile_name' (1.8 and later)", "_zero_grad_profile_name"},
+    {Trait::modules_without, since(1, 3), Bound::values, "modules lack '_backend' (1.3 and later)", "_backend"},
+    {Trait::modules_without, until(1, 5), Bound::values, "modules lack '_non_persistent_buffers_set' (until 1.5)", "_non_persistent_buffers_set"},
+    {Trait::modules_without, until(1, 7), Bound::values, "modules lack '_is_full_backward_hook' (until 1.7)", "_is_full_backward_hook"},
+    {Trait::modules_without, until(1, 11), Bound::values, "modules lack '_load_state_dict_post_hooks' (until 1.11)", "_load_state_dict_post_hooks"},
+    {Trait::modules_without, until(1, 12), Bound::values, "modules lack '_state_dict_pre_hooks' (until 1.12)", "_state_dict_pre_hooks"},
+    {Trait::modules_without, until(1, 13), Bound::values, "modules lack '_backward_pre_hooks' (until 1.13)", "_backward_pre_hooks"},
 });
 // clang-format on
 
@@ -140,15 +193,93 @@ void look_at_archive(const Container& container, const Checkpoint& checkpoint, T
   put(old_folder ? Trait::tensors_folder : Trait::data_folder);
   put(container.byte_order ? Trait::byte_order : Trait::no_byte_order);
   put(Trait::serialization_id, container.serialization_id);
+  put(Trait::version_2, container.version == "2");
+  put(Trait::version_3, container.version == "3");
   put(Trait::format_version, container.format_version);
   put(container.storage_alignment ? Trait::storage_alignment : Trait::no_storage_alignment);
+  // Arrays of numpy and nested checkpoints may lie in the pickle: they are no records, and no digits name
+  // them.
   const bool any =
-      std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
-                  [&](const Storage& storage) { return storage.bytes.source == checkpoint.source; });
+      std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(), [&](const Storage& storage) {
+        return storage.bytes.source == checkpoint.source &&
+               storage.key.find_first_not_of("0123456789") == std::string::npos;
+      });
   if (any) put(container.numbered_keys ? Trait::number_keys : Trait::address_keys);
   if (old_folder || container.root_folder.empty()) return;  // 1.4 named the folder after the file, too
   put(container.root_folder == "archive" ? Trait::archive_root : Trait::named_root,
       container.root_folder == "archive" || !any || container.numbered_keys);
+}
+
+// --- TorchScript
+
+bool is_debug(const RecordInfo& record) { return record.name.ends_with(".debug_pkl"); }
+
+// The first bytes of a record, whatever its compression; nothing when it is broken.
+std::string head_of(const Checkpoint& checkpoint, const RecordInfo& info) try {
+  std::vector<std::byte> head(static_cast<std::size_t>(std::min<std::uint64_t>(info.size, 64)));
+  if (info.stored_size == info.size) {
+    checkpoint.source->read_at(info.offset, head);
+  } else {
+    zip::Record record;
+    record.method = zip::kDeflated;
+    record.size = info.size;
+    record.stored_size = info.stored_size;
+    record.data_offset = info.offset;
+    zip::InflateStream(*checkpoint.source, record).read(head);
+  }
+  return std::string(as_text(Bytes(head)));
+} catch (const Error&) {
+  return "";
+}
+
+std::string find_tool(const Checkpoint& checkpoint) {
+  const bool script = checkpoint.container.format == "TorchScript archive";
+  if (checkpoint.container.format != "torch zip" && !script) return "";
+  bool deflated = false;
+  for (const RecordInfo& record : checkpoint.container.records) {
+    if (record.name.ends_with(".data/torchferry.json")) return "torchferry";
+    const bool code = script && (record.name.ends_with(".py") || is_debug(record));
+    deflated = deflated || (record.stored_size != record.size && !code);
+  }
+  return !deflated ? ""
+         : script  ? "a zip program (PyTorch compresses code only)"
+                   : "a zip program (PyTorch never compresses)";
+}
+
+// LibTorch writes records in an order that its releases changed.
+void look_at_script(const Checkpoint& checkpoint, Traits& seen) {
+  const Container& container = checkpoint.container;
+  const auto put = [&](Trait trait, bool is = true) { seen.set(static_cast<std::size_t>(trait), is); };
+  const std::string root = container.root_folder + (container.root_folder.empty() ? "" : "/");
+  const auto& records = container.records;
+  const auto place = [&](std::string_view name) {
+    const auto found = std::find_if(records.begin(), records.end(), [&](const RecordInfo& record) {
+      return record.name == root + std::string(name);
+    });
+    return static_cast<std::size_t>(found - records.begin());
+  };
+  const std::size_t none = records.size();
+  const std::size_t version = place("version"), data = place("data.pkl"), constants = place("constants.pkl");
+  if (data == none) {
+    const bool debug = std::any_of(records.begin(), records.end(), [&](const RecordInfo& record) {
+      return record.name.starts_with(root + "debug/");
+    });
+    put(debug ? Trait::script_1_2 : place("attributes.pkl") == none ? Trait::script_1_0 : Trait::script_1_1);
+    return;
+  }
+  put(container.byte_order ? Trait::byte_order : Trait::no_byte_order);
+  put(Trait::serialization_id, container.serialization_id);
+  if (!find_tool(checkpoint).empty()) return;  // who packed it anew may have sorted the records
+  if (version == none || version > constants)
+    put(Trait::script_late);
+  else if (constants < data)
+    put(Trait::script_1_3);
+  else if (container.version == "1" || container.version == "2")
+    put(container.version == "1" ? Trait::script_1_4 : Trait::script_1_5);
+  const auto debug = std::find_if(records.begin(), records.end(), is_debug);
+  if (debug == records.end()) return;
+  const bool texts = head_of(checkpoint, *debug).find("FORMAT_WITH_STRING_TABLE") != std::string::npos;
+  put(texts ? Trait::script_texts : Trait::script_no_texts);
 }
 
 // Optimizer states, scheduler states and scaler states, wherever they lie in the tree.
@@ -183,6 +314,10 @@ class StateSearch {
 
   void look_at_scheduler(NodeId id) {
     if (!has(id, "last_epoch")) return;
+    const bool common = has(id, "base_lrs");  // all schedulers but ReduceLROnPlateau
+    put(Trait::scheduler_step_count, common && has(id, "_step_count"));
+    put(Trait::scheduler_without_step_count, common && !has(id, "_step_count"));
+    put(Trait::scheduler_not_called_within_step, common && !has(id, "_get_lr_called_within_step"));
     put(Trait::scheduler_called_within_step, has(id, "_get_lr_called_within_step"));
     put(Trait::scheduler_verbose, has(id, "verbose") && has(id, "_get_lr_called_within_step"));
     put(Trait::scheduler_initial, has(id, "_is_initial"));
@@ -240,16 +375,57 @@ class StateSearch {
 Traits look(const Checkpoint& checkpoint) {
   Traits seen;
   const Container& container = checkpoint.container;
+  if (container.format == "legacy tar") seen.set(static_cast<std::size_t>(Trait::tar_archive));
   if (container.format == "legacy stream") seen.set(static_cast<std::size_t>(Trait::legacy_stream));
   if (container.format == "torch zip") look_at_archive(container, checkpoint, seen);
+  if (container.format == "TorchScript archive") look_at_script(checkpoint, seen);
   if (container.python == "2") seen.set(static_cast<std::size_t>(Trait::python2));
   StateSearch(checkpoint, seen).run();
   return seen;
 }
 
-bool is_seen(const Row& row, const Traits& seen, const std::unordered_set<std::string>& names) {
-  if (row.trait == Trait::names) return names.contains(std::string(row.name));
-  return seen.test(static_cast<std::size_t>(row.trait));
+// What was mentioned anywhere in the pickle.
+struct Mentions {
+  std::unordered_set<std::string> names;
+  std::unordered_set<std::string_view> attributes;  // of those that rows look for
+
+  explicit Mentions(const Checkpoint& checkpoint) {
+    for (const GlobalUse& use : checkpoint.globals.uses()) names.insert(use.dotted());
+    std::unordered_set<std::string_view> wanted = {kParameters, kModules};
+    for (const Row& row : kEvidence)
+      if (row.trait == Trait::attributes || row.trait == Trait::modules_without) wanted.insert(row.name);
+    const ValueGraph& graph = checkpoint.values;
+    for (NodeId id = 0; id < graph.node_count(); ++id) {
+      if (graph.kind(id) != Kind::text || !graph.text(id).starts_with('_')) continue;
+      if (const auto found = wanted.find(graph.text(id)); found != wanted.end()) attributes.insert(*found);
+    }
+  }
+
+  // Modules of torch.nn that TorchScript wrote; those of C++ programs have other attributes.
+  bool have_script_modules() const {
+    return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+      return name.starts_with("__torch__.torch.nn.modules.");
+    });
+  }
+  bool have_modules() const { return attributes.contains(kParameters) && attributes.contains(kModules); }
+
+ private:
+  static constexpr std::string_view kParameters = "_parameters", kModules = "_modules";
+};
+
+bool is_seen(const Row& row, const Traits& seen, const Mentions& mentions) {
+  switch (row.trait) {
+    case Trait::names:
+      return mentions.names.contains(std::string(row.name));
+    case Trait::attributes:
+      return mentions.attributes.contains(row.name);
+    case Trait::script_without_hook:
+      return mentions.have_script_modules() && !mentions.attributes.contains("_is_full_backward_hook");
+    case Trait::modules_without:
+      return mentions.have_modules() && !mentions.attributes.contains(row.name);
+    default:
+      return seen.test(static_cast<std::size_t>(row.trait));
+  }
 }
 
 // --- concluding
@@ -262,20 +438,11 @@ bool narrow(Releases& range, const Releases& by) {
   return true;
 }
 
-std::string find_tool(const Checkpoint& checkpoint) {
-  if (checkpoint.container.format != "torch zip") return "";
-  bool deflated = false;
-  for (const RecordInfo& record : checkpoint.container.records) {
-    if (record.name.ends_with(".data/torchferry.json")) return "torchferry";
-    deflated = deflated || record.stored_size != record.size;
-  }
-  return deflated ? "a zip program (PyTorch never compresses)" : "";
-}
-
 }  // namespace
 
 std::string release_text(Release release) {
-  return std::to_string(release.major) + "." + std::to_string(release.minor);
+  return std::to_string(release.major) + "." + std::to_string(release.minor) +
+         (release.patch > 0 ? "." + std::to_string(release.patch) : "");
 }
 
 std::string releases_text(const Releases& releases) {
@@ -293,13 +460,12 @@ Fingerprint find_fingerprint(const Checkpoint& checkpoint, std::string_view file
   result.python = checkpoint.container.python;
   result.tool = find_tool(checkpoint);
   const Traits seen = look(checkpoint);
-  std::unordered_set<std::string> names;
-  for (const GlobalUse& use : checkpoint.globals.uses()) names.insert(use.dotted());
+  const Mentions mentions(checkpoint);
 
   // Certain bounds first, so that carried-over values and unusual options cannot push them aside.
   std::vector<const Row*> rows;
   for (const Row& row : kEvidence)
-    if (is_seen(row, seen, names)) rows.push_back(&row);
+    if (is_seen(row, seen, mentions)) rows.push_back(&row);
   for (const Row* row : rows) {
     if (row->bound == Bound::certain) narrow(result.possible, row->releases);
     if (row->bound == Bound::values) narrow(result.possible, {row->releases.from, kLastRelease});
@@ -345,7 +511,10 @@ std::vector<std::byte> read_main_program(const Checkpoint& checkpoint) {
           pickle::find_program_size(*checkpoint.source, offset, container.pickle_size + 4096).value_or(0);
     return checkpoint.source->read({offset, container.pickle_size});
   }
-  const std::string name = container.root_folder + (container.root_folder.empty() ? "" : "/") + "data.pkl";
+  const std::string name =
+      container.format == "legacy tar"
+          ? "pickle"
+          : container.root_folder + (container.root_folder.empty() ? "" : "/") + "data.pkl";
   for (const RecordInfo& record : container.records)
     if (record.name == name && record.stored_size == record.size)
       return checkpoint.source->read({record.offset, record.size});

@@ -17,10 +17,10 @@
 namespace ferry::torch {
 
 struct Release {
-  std::uint8_t major = 0, minor = 0;
+  std::uint8_t major = 0, minor = 0, patch = 0;
   auto operator<=>(const Release&) const = default;
 };
-std::string release_text(Release release);  // "1.13"
+std::string release_text(Release release);  // "1.13"; "0.1.9" where the last number counts
 
 inline constexpr Release kFirstRelease{0, 1};
 inline constexpr Release kLastRelease{

@@ -2,6 +2,7 @@
 
 #include "formats/python/interpret.h"
 #include "formats/torch/modules.h"
+#include "formats/torch/nested.h"
 #include "formats/torch/objects.h"
 #include "formats/torch/rebuild.h"
 #include "src/core/error.h"
@@ -16,20 +17,24 @@ void refuse_tensor_keys(const ValueGraph& graph, std::span<const NodeId> nodes) 
     if (kind != Kind::dict && kind != Kind::set) continue;
     const auto items = graph.items(id);
     for (std::size_t i = 0; i < items.size(); i += kind == Kind::dict ? 2 : 1)
-      if (graph.kind(items[i]) == Kind::tensor || graph.kind(items[i]) == Kind::storage)
+      if (graph.is_tensor(items[i]) || graph.kind(items[i]) == Kind::storage)
         throw Error(Code::unsupported_value, "a tensor is used as a key").at(graph.at(id));
   }
 }
 
 }  // namespace
 
-void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits) {
+void interpret(Checkpoint& checkpoint, StorageTable& table, const Limits& limits,
+               const python::Origin& origin, const std::function<bool(python::Call&)>& first) {
   Rebuilder rebuilder(checkpoint, table, limits);
-  python::Context context{checkpoint, limits, {}, {}, {}, {}};
+  NestedLoader nested(checkpoint, table, limits);
+  python::Context context{checkpoint, limits, {}, {}, {}, {}, origin};
   Modules modules(context);
   python::interpret_calls(context, [&](python::Call& call) {
-    return rebuilder.interpret(call) || modules.take(call) || interpret_object(call);
+    return (first && first(call)) || nested.interpret(call) || interpret_typed_container(call) ||
+           rebuilder.interpret(call) || modules.take(call) || interpret_object(call);
   });
+  nested.describe();
   modules.settle();
   const std::vector<NodeId> nodes = checkpoint.values.reachable();
   python::settle_names_and_strings(context, nodes);

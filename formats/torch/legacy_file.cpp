@@ -124,6 +124,12 @@ std::string obstacle(const Checkpoint& checkpoint, NodeId id) {
       if (!has_storage(tensor.dtype)) return no_storage(tensor.dtype);
       return checkpoint.storages[tensor.storage].untyped ? "PyTorch before 1.6 has no untyped storages" : "";
     }
+    case Kind::composite: {
+      const Composite form = graph.composite(id);
+      if (form == Composite::sparse_coo || is_quantized(form))
+        return "";  // the integers are judged by themselves
+      return "PyTorch before 1.6 has no " + std::string(composite_name(form)) + " tensors";
+    }
     case Kind::dtype: {
       const DType dtype = static_cast<DType>(graph.index(id));
       const bool complex = dtype == DType::complex64 || dtype == DType::complex128;  // since 1.0, by name

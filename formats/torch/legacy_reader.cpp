@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 
 #include "formats/pickle/scan.h"
 #include "formats/torch/interpret.h"
+#include "formats/torch/losses.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
 #include "src/core/checked.h"
@@ -33,6 +35,7 @@ class Stream {
     }
   }
   std::uint64_t offset() const { return offset_; }
+  std::uint64_t begin() const { return begin_; }  // of the program that came last
 
  private:
   Checkpoint& checkpoint_;
@@ -126,6 +129,69 @@ void place_storages(Checkpoint& checkpoint, StorageTable& table, const std::vect
                         " bytes follow the last storage; nothing refers to them");
 }
 
+// The same of a stream that is damaged or cut.  Each size must be where the sizes before it put it.  Where
+// one is not, bytes may be missing before it, so the storage before it is lost with it.
+class BrokenStream {
+ public:
+  BrokenStream(Checkpoint& checkpoint, Losses& losses) : checkpoint_(checkpoint), losses_(losses) {}
+
+  void place(StorageTable& table, const std::vector<std::string>& keys, std::uint64_t offset) {
+    for (const std::string& key : keys) {
+      Storage* storage = table.find(key);
+      if (storage == nullptr || storage->bytes.source != nullptr)
+        fail("storage " + quote(key) + " is delivered twice, or unknown to the pickle", offset);
+      offset = place_one(*storage, offset);
+    }
+    for (std::uint32_t i = 0; i < checkpoint_.storages.size(); ++i)
+      if (checkpoint_.storages[i].bytes.source == nullptr) lose(i, "is not in the stream", offset);
+    if (!losses_.storages.empty())
+      losses_.story = grouped(checkpoint_.storages.size() - losses_.storages.size()) + " of " +
+                      grouped(checkpoint_.storages.size()) +
+                      " storages are whole; the first that is not begins at byte " +
+                      std::to_string(breaks_at_);
+    take_bytes_away(checkpoint_, losses_);
+  }
+
+ private:
+  // Returns where the next one is to begin.
+  std::uint64_t place_one(Storage& storage, std::uint64_t offset) {
+    const ByteSource& source = *checkpoint_.source;
+    const auto index = static_cast<std::uint32_t>(&storage - checkpoint_.storages.data());
+    storage.bytes.source = checkpoint_.source;
+    storage.bytes.stored_size = storage.bytes.size;
+    if (!fits(offset, 8, source.size())) {
+      lose(index, "lies behind the end of the file", offset);
+      return source.size();
+    }
+    std::array<std::byte, 8> count;
+    source.read_at(offset, count);
+    const std::uint64_t begin = offset + count.size(), left = source.size() - begin;
+    storage.bytes.offset = begin;
+    checkpoint_.container.records.push_back({storage.key, begin, storage.bytes.size, storage.bytes.size, 0});
+    if (load_le<std::int64_t>(count.data()) != storage.numel) {
+      if (before_ != kNoStorage)
+        lose(before_, "is followed by something else: bytes of it may be missing", offset);
+      lose(index, "does not begin with its size", offset);
+    } else if (storage.bytes.size > left) {
+      lose(index,
+           "has " + std::to_string(storage.bytes.size) + " bytes where " + std::to_string(left) +
+               " are left in the file",
+           offset);
+    }
+    before_ = index;
+    return begin + std::min(storage.bytes.size, left);
+  }
+
+  void lose(std::uint32_t storage, const std::string& what, std::uint64_t offset) {
+    if (losses_.storages.empty()) breaks_at_ = offset;
+    losses_.add(storage, "storage " + quote(checkpoint_.storages[storage].key) + " " + what);
+  }
+
+  Checkpoint& checkpoint_;
+  Losses& losses_;
+  std::uint32_t before_ = kNoStorage;
+  std::uint64_t breaks_at_ = 0;
+};
 // torch.save kept the source of every class of a whole module that it could find.
 void note_sources(Checkpoint& checkpoint) {
   const std::size_t count = checkpoint.class_sources.size();
@@ -151,20 +217,28 @@ bool starts_like_legacy(const ByteSource& source) {
   }
 }
 
-Checkpoint open_legacy(SourcePtr source, const Limits& limits) {
+namespace {
+
+Checkpoint read_legacy(SourcePtr source, const Limits& limits, Losses* losses) {
   Checkpoint checkpoint;
   checkpoint.source = source;
   checkpoint.container.format = "legacy stream";
   Stream stream(checkpoint, limits);
   check_header(stream);
   check_system(stream);
-  describe_program(checkpoint, stream.next("main"));
+  pickle::Decoded main = stream.next("main");
+  const pickle::Program program = main.program;
+  const std::uint64_t begin = stream.begin();
+  describe_program(checkpoint, std::move(main));
   StorageTable table(checkpoint, StorageTable::Layout::legacy);
   const std::vector<std::string> keys = read_keys(stream);
   try {
     table.resolve();
-    place_storages(checkpoint, table, keys, stream.offset());
-    interpret(checkpoint, table, limits);
+    if (losses != nullptr)
+      BrokenStream(checkpoint, *losses).place(table, keys, stream.offset());
+    else
+      place_storages(checkpoint, table, keys, stream.offset());
+    interpret(checkpoint, table, limits, {source, begin, *program});
   } catch (Error& error) {
     error.in("of the main pickle");
     throw;
@@ -173,6 +247,16 @@ Checkpoint open_legacy(SourcePtr source, const Limits& limits) {
   checkpoint.note(checkpoint.values.root(), Code::no_checksums,
                   "a legacy stream carries no checksums: a flipped bit in a weight cannot be seen");
   return checkpoint;
+}
+
+}  // namespace
+
+Checkpoint open_legacy(SourcePtr source, const Limits& limits) {
+  return read_legacy(std::move(source), limits, nullptr);
+}
+
+Checkpoint salvage_legacy(SourcePtr source, const Limits& limits, Losses& losses) {
+  return read_legacy(std::move(source), limits, &losses);
 }
 
 }  // namespace ferry::torch

@@ -45,6 +45,8 @@ bool Rebuilder::interpret(Call& call) {
       return make_device(call);
     case Role::layout:
       return make_layout(call);
+    case Role::generator:
+      return make_generator(call);
     case Role::tensor_type:
       call.fail("would make a tensor of uninitialised memory");
     case Role::thnn_backend:
@@ -83,13 +85,14 @@ bool Rebuilder::rebuild(Call& call, Role role, std::span<const NodeId> arguments
       return rebuild_meta(call, arguments);
     case Role::rebuild_sparse:
     case Role::rebuild_sparse_csr:
-      throw_unsupported(call, "sparse");
+      counted(2, 2);
+      return rebuild_sparse(call, arguments, role == Role::rebuild_sparse_csr);
     case Role::rebuild_quantized:
-      throw_unsupported(call, "quantized");
+      counted(7, 7);
+      return rebuild_quantized(call, arguments);
     case Role::rebuild_nested:
-      throw_unsupported(call, "nested");
-    case Role::rebuild_wrapper:
-      throw_unsupported(call, "wrapper subclass");
+      counted(4, 4);
+      return rebuild_nested(call, arguments);
     default:
       return false;
   }
@@ -143,6 +146,11 @@ bool Rebuilder::rebuild_meta(Call& call, std::span<const NodeId> arguments) {
 // (tensor, requires_grad, backward_hooks[, state])
 bool Rebuilder::rebuild_parameter(Call& call, std::span<const NodeId> arguments) {
   call.need_nothing_after();
+  if (call.graph.kind(arguments[0]) == Kind::composite) {
+    become_parameter(call, arguments[0], read_flag(call, arguments[1]));
+    if (arguments.size() > 3) drop_state(call, arguments[3]);
+    return true;
+  }
   if (call.graph.kind(arguments[0]) != Kind::tensor)
     fail_tensor(call, "a Parameter is made of something that is no tensor");
   Tensor tensor = checkpoint_.tensors[call.graph.index(arguments[0])];
@@ -169,10 +177,14 @@ bool Rebuilder::rebuild_from_type(Call& call) {
   const auto role = find_global(graph.text(graph.module(type)), graph.text(graph.attribute(type)));
   const std::string class_name = graph.dotted_name(type);
   const NodeId state = call.arguments.size() == 4 ? call.arguments[3] : kNoNode;
+  if (known && known->role == Role::rebuild_wrapper) return wrapper_to_data(call, class_name, state);
+  if (known && known->role == Role::rebuild_jagged)
+    return wrapper_to_data(call, class_name, arguments.size() == 1 ? arguments[0] : kNoNode);
   if (!known || !rebuild(call, known->role, arguments)) call.fail("rebuilds a tensor by an unknown function");
   if (!role || (role->role != Role::tensor_type && role->role != Role::parameter_type))
     call.note(Code::object_to_data, "tensor subclass " + class_name + " → plain tensor");
-  if (role && role->role == Role::parameter_type) checkpoint_.tensors[graph.index(call.id)].parameter = true;
+  if (role && role->role == Role::parameter_type && graph.kind(call.id) == Kind::tensor)
+    checkpoint_.tensors[graph.index(call.id)].parameter = true;
   if (state != kNoNode) drop_state(call, state);
   return true;
 }
@@ -197,26 +209,34 @@ bool Rebuilder::rebuild_on_device(Call& call) {
   return true;
 }
 
-// Parameter(tensor[, requires_grad]) as PyTorch ≤ 0.3 wrote it, with (requires_grad, volatile, hooks) as
-// state.
+// Parameter(tensor[, requires_grad]) and Variable(tensor) as PyTorch ≤ 0.3 wrote them, with (requires_grad,
+// volatile, hooks) as state; the first releases made them of nothing, with (tensor, gradient, hooks,
+// requires_grad, volatile) as state.
 bool Rebuilder::old_variable(Call& call) {
+  const ValueGraph& graph = call.graph;
   if (call.name().starts_with("Uninitialized"))
     throw Error(Code::unsupported_tensor,
                 call.class_name() + " has no values: the lazy module that holds it never saw an input")
-        .at(call.graph.at(call.id));
-  if (call.arguments.empty() || call.graph.kind(call.arguments[0]) != Kind::tensor)
-    call.fail("would make a Parameter of no tensor");
-  call.need_arguments(1, 2);
+        .at(graph.at(call.id));
+  call.need_arguments(0, 2);
   if (!call.list_items.empty() || !call.dict_items.empty()) call.fail("takes no items");
-  Tensor tensor = checkpoint_.tensors[call.graph.index(call.arguments[0])];
-  tensor.parameter = true;
-  tensor.requires_grad = true;
-  if (call.arguments.size() == 2) tensor.requires_grad = read_flag(call, call.arguments[1]);
+  std::vector<NodeId> state;
   if (call.state != kNoNode) {
-    const auto state = call.graph.items(call.state);
-    if (call.graph.kind(call.state) != Kind::tuple || state.empty()) call.fail("has an unknown state");
-    if (call.graph.kind(state[0]) == Kind::boolean) tensor.requires_grad = call.graph.boolean(state[0]);
+    const auto parts = graph.items(call.state);
+    if (graph.kind(call.state) != Kind::tuple || parts.empty()) call.fail("has an unknown state");
+    state.assign(parts.begin(), parts.end());
   }
+  const bool all_in_state = state.size() == 5;
+  const NodeId data = all_in_state ? state[0] : call.arguments.empty() ? kNoNode : call.arguments[0];
+  if (data == kNoNode || graph.kind(data) != Kind::tensor) call.fail("would make a Parameter of no tensor");
+  Tensor tensor = checkpoint_.tensors[graph.index(data)];
+  tensor.parameter = call.name() != "Variable";
+  tensor.requires_grad = tensor.parameter;
+  if (call.arguments.size() == 2) tensor.requires_grad = read_flag(call, call.arguments[1]);
+  const NodeId flag = state.empty() ? kNoNode : state[all_in_state ? 3 : 0];
+  if (flag != kNoNode && graph.kind(flag) == Kind::boolean) tensor.requires_grad = graph.boolean(flag);
+  if (all_in_state && graph.kind(state[1]) == Kind::tensor)
+    call.note(Code::attributes_dropped, "the gradient of a Variable");
   checkpoint_.tensors.push_back(tensor);
   call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
   return true;
@@ -260,6 +280,15 @@ bool Rebuilder::make_layout(Call& call) {
   const auto text = call.graph.as_text(call.arguments[0]);
   if (!text || !text->starts_with("torch.")) call.fail("takes the name of a layout");
   call.become(call.graph.make_bytes(Kind::layout, as_bytes(std::string(*text)), call.graph.at(call.id)));
+  return true;
+}
+
+// Generator(device) with (seed, offset, state) as state, since 2.5: what get_state() gives is the generator.
+bool Rebuilder::make_generator(Call& call) {
+  const auto parts = call.state == kNoNode ? std::span<const NodeId>() : call.graph.items(call.state);
+  if (parts.size() != 3 || call.graph.kind(parts[2]) != Kind::tensor) call.fail("has no state with a tensor");
+  call.become(parts[2]);
+  call.note_data("the tensor of its state");
   return true;
 }
 
@@ -321,11 +350,19 @@ void Rebuilder::check_inside(const Call& call, const Window& window, const Stora
                           std::to_string(view.numel) + (storage.untyped ? " bytes" : " elements"));
 }
 
-void Rebuilder::become_tensor(Call& call, Tensor tensor, const Window& window) {
+std::uint32_t Rebuilder::add_tensor(Tensor tensor, const Window& window) {
   tensor.rank = static_cast<std::uint16_t>(window.shape.size());
   tensor.dims = checkpoint_.add_dims(window.shape, window.strides);
   checkpoint_.tensors.push_back(tensor);
-  call.become_tensor(static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
+  return static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1);
+}
+
+NodeId Rebuilder::make_tensor(Call& call, Tensor tensor, const Window& window) {
+  return call.graph.make_indexed(Kind::tensor, add_tensor(tensor, window), call.graph.at(call.id));
+}
+
+void Rebuilder::become_tensor(Call& call, Tensor tensor, const Window& window) {
+  call.become_tensor(add_tensor(tensor, window));
 }
 
 void Rebuilder::drop_state(Call& call, NodeId state) {

@@ -29,12 +29,21 @@ class Rebuilder {
   bool rebuild_strided(python::Call& call, std::span<const NodeId> arguments, bool has_grad, bool has_dtype);
   bool rebuild_meta(python::Call& call, std::span<const NodeId> arguments);
   bool rebuild_parameter(python::Call& call, std::span<const NodeId> arguments);
+  bool rebuild_sparse(python::Call& call, std::span<const NodeId> arguments, bool removed);
+  bool rebuild_nested(python::Call& call, std::span<const NodeId> arguments);
+  bool rebuild_quantized(python::Call& call, std::span<const NodeId> arguments);
   bool rebuild_from_type(python::Call& call);
+  bool wrapper_to_data(python::Call& call, std::string_view class_name, NodeId state);
   bool rebuild_on_device(python::Call& call);
   bool old_variable(python::Call& call);
   bool make_size(python::Call& call);
   bool make_device(python::Call& call);
   bool make_layout(python::Call& call);
+  bool make_generator(python::Call& call);
+
+  void become_composite(python::Call& call, Composite form, std::uint16_t flags,
+                        std::span<const NodeId> parts);
+  void become_parameter(python::Call& call, NodeId composite, bool requires_grad);
 
   Window read_window(const python::Call& call, NodeId offset, NodeId shape, NodeId strides) const;
   std::vector<std::int64_t> read_sizes(const python::Call& call, NodeId node, const char* what) const;
@@ -42,6 +51,8 @@ class Rebuilder {
   DType read_dtype(const python::Call& call, NodeId node) const;
   void check_inside(const python::Call& call, const Window& window, const StorageView& view,
                     DType dtype) const;
+  std::uint32_t add_tensor(Tensor tensor, const Window& window);
+  NodeId make_tensor(python::Call& call, Tensor tensor, const Window& window);
   void become_tensor(python::Call& call, Tensor tensor, const Window& window);
   void drop_state(python::Call& call, NodeId state);
 
@@ -49,5 +60,9 @@ class Rebuilder {
   const StorageTable& storages_;
   const Limits& limits_;
 };
+
+// torch.jit._pickle: lists with the type of their items, containers with the text of their type.  TorchScript
+// and LibTorch's pickle_save write them; the value is what they were given.
+bool interpret_typed_container(python::Call& call);
 
 }  // namespace ferry::torch

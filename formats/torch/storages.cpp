@@ -37,6 +37,16 @@ Storage* StorageTable::find(const std::string& key) {
   return found == kNoStorage ? nullptr : &checkpoint_.storages[found];
 }
 
+std::uint32_t StorageTable::add_storage(Storage storage) {
+  checkpoint_.storages.push_back(std::move(storage));
+  return static_cast<std::uint32_t>(checkpoint_.storages.size() - 1);
+}
+
+std::uint32_t StorageTable::add_view(StorageView view) {
+  views_.push_back(view);
+  return static_cast<std::uint32_t>(views_.size() - 1);
+}
+
 void StorageTable::resolve() {
   ValueGraph& graph = checkpoint_.values;
   const auto count = static_cast<NodeId>(graph.node_count());
@@ -64,8 +74,9 @@ void StorageTable::resolve_one(NodeId id) {
   }
   if (type != "storage")
     fail(graph, id, "a persistent id names no storage but " + (type ? quote(*type, 40) : "something else"));
-  const std::size_t expected = layout_ == Layout::zip ? 5 : 6;
-  if (parts.size() != expected)
+  const std::size_t expected = layout_ == Layout::legacy ? 6 : 5;
+  const bool with_none = layout_ == Layout::script && parts.size() == 6 && graph.kind(parts[5]) == Kind::none;
+  if (parts.size() != expected && !with_none)
     fail(graph, id,
          "a persistent id has " + std::to_string(parts.size()) + " parts where " + std::to_string(expected) +
              " belong");

@@ -2,6 +2,7 @@
 //
 // zip:    ('storage', type, key, location, numel)
 // legacy: ('storage', type, key, location, numel, None | (view_key, offset, view_numel))
+// script: as zip, in PyTorch 1.3 … 1.5 with a None behind
 // Source: torch/serialization.py, persistent_id and persistent_load of _legacy_save/_save, versions 0.1.10
 // … 2.13.
 #pragma once
@@ -41,7 +42,7 @@ class StorageKeys {
 
 class StorageTable {
  public:
-  enum class Layout : std::uint8_t { zip, legacy };
+  enum class Layout : std::uint8_t { zip, legacy, script };
   StorageTable(Checkpoint& checkpoint, Layout layout) : checkpoint_(checkpoint), layout_(layout) {}
 
   // Replaces every persistent id of the graph: storages become Kind::storage with an index into views(),
@@ -50,8 +51,17 @@ class StorageTable {
   void resolve();
 
   const std::vector<StorageView>& views() const { return views_; }
+  // All of a storage that no persistent id names; returns the index of the view.
+  std::uint32_t add_view(std::uint32_t storage) {
+    views_.push_back({storage, 0, checkpoint_.storages[storage].numel});
+    return static_cast<std::uint32_t>(views_.size() - 1);
+  }
   // The storage with this key, or nullptr.
   Storage* find(const std::string& key);
+
+  // For tables of storages that are no persistent ids: a storage of its own, and a view of one.
+  std::uint32_t add_storage(Storage storage);  // returns its index in Checkpoint::storages
+  std::uint32_t add_view(StorageView view);    // returns its index in views()
 
   // After the tensors are made, storages that are values by themselves point into Checkpoint::storages.
   void settle_bare_storages(std::span<const NodeId> nodes);

@@ -61,6 +61,14 @@ Archive Archive::open(SourcePtr source, const Limits& limits) {
   return archive;
 }
 
+Archive Archive::of(SourcePtr source, std::vector<Record> records) {
+  Archive archive;
+  archive.source_ = std::move(source);
+  archive.records_ = std::move(records);
+  archive.index_names();
+  return archive;
+}
+
 void Archive::index_names() {
   keys_.reserve(records_.size());
   for (std::uint32_t i = 0; i < records_.size(); ++i) keys_.push_back({hash_folded(records_[i].name), i});
@@ -109,6 +117,25 @@ std::vector<std::byte> Archive::read(const Record& record, std::uint64_t size_ma
   stream.read(bytes);
   stream.finish();
   return bytes;
+}
+
+void Archive::check(const Record& record) const {
+  constexpr std::uint64_t kBlock = std::uint64_t{1} << 20;
+  std::vector<std::byte> block(static_cast<std::size_t>(std::min(kBlock, record.size)));
+  if (record.method != kStored) {
+    InflateStream stream(*source_, record);
+    while (stream.bytes_left() > 0)
+      stream.read(std::span(block).first(std::min<std::uint64_t>(block.size(), stream.bytes_left())));
+    return stream.finish();
+  }
+  std::uint32_t crc = 0;
+  for (std::uint64_t at = 0; at < record.size;) {
+    const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), record.size - at));
+    source_->read_at(record.data_offset + at, piece);
+    crc = crc32(crc, piece);
+    at += piece.size();
+  }
+  check_crc(record, crc);
 }
 
 }  // namespace ferry::zip

@@ -24,6 +24,9 @@ class Archive {
   // unsupported_container, limit_exceeded.
   static Archive open(SourcePtr source, const Limits& limits);
 
+  // An archive of records that recover() found in a damaged one.  Throws Code::duplicate_record.
+  static Archive of(SourcePtr source, std::vector<Record> records);
+
   // In the order of the directory.
   const std::vector<Record>& records() const { return records_; }
 
@@ -37,6 +40,10 @@ class Archive {
   // The whole record, inflated, its length and CRC checked.  Throws Code::limit_exceeded, before anything is
   // allocated, when it is larger than `size_max`.  Thread-safe.
   std::vector<std::byte> read(const Record& record, std::uint64_t size_max) const;
+
+  // Reads the whole record, in little memory: its length and CRC must be right.  Throws
+  // Code::checksum_mismatch, bad_deflate.  Thread-safe.
+  void check(const Record& record) const;
 
   const SourcePtr& source() const { return source_; }
 

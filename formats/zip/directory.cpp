@@ -10,9 +10,6 @@
 namespace ferry::zip {
 namespace {
 
-// Deflate spends at least two bits on a match, and a match yields at most 258 bytes.
-constexpr std::uint64_t kDeflateRatioMax = 1032;
-
 // One header of the directory with its name, extra fields and comment.
 struct Header {
   Bytes bytes;
@@ -164,6 +161,19 @@ Directory read_directory(const ByteSource& source, const EndRecord& end, const L
     throw Error(Code::bad_zip, "the directory of the zip archive holds more than the records announced")
         .at(at);
   return directory;
+}
+
+void each_name(const ByteSource& source, const std::function<bool(std::string_view)>& take) try {
+  const EndRecord end = find_end(source);
+  WindowReader reader(source);
+  std::uint64_t at = end.directory_offset;
+  for (std::uint64_t i = 0; i < end.count; ++i) {
+    const Header header = read_header(reader, at, end.directory_offset + end.directory_size);
+    if (!take(header.name())) return;
+    at += header.bytes.size();
+  }
+} catch (const Error&) {
+  // Whoever opens the archive will say what is wrong with it.
 }
 
 }  // namespace ferry::zip

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string_view>
 #include <vector>
 
 #include "formats/zip/end_record.h"
@@ -21,5 +23,9 @@ struct Directory {
 // than deflate can yield, and both lie before the directory.  Throws Code::bad_zip,
 // Code::unsupported_container (encryption, other methods, several disks), Code::limit_exceeded.
 Directory read_directory(const ByteSource& source, const EndRecord& end, const Limits& limits);
+
+// Tells the names that the directory lists, until `take` returns false.  For probes: nothing is kept, no
+// header beside the data is read, and a broken directory just ends.
+void each_name(const ByteSource& source, const std::function<bool(std::string_view)>& take);
 
 }  // namespace ferry::zip

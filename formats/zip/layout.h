@@ -11,6 +11,9 @@ namespace ferry::zip {
 inline constexpr std::uint16_t kSaturated16 = 0xffff;
 inline constexpr std::uint32_t kSaturated32 = 0xffffffff;
 
+// A match of deflate takes two bits and yields 258 bytes: nothing inflates to more.
+inline constexpr std::uint64_t kDeflateRatioMax = 1032;
+
 namespace local {
 inline constexpr std::uint32_t kSignature = 0x04034b50;  // PK\3\4
 inline constexpr std::size_t kVersion = 4, kFlags = 6, kMethod = 8, kTime = 10, kDate = 12, kCrc = 14,

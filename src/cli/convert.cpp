@@ -40,6 +40,9 @@ FileReport convert_guarded(const Job& job, const ConvertOptions& options, Execut
   file.source = job.source.path;
   file.destination = job.destination;
   const auto stopped_by = [&](Error error) {
+    const bool damaged = error.code() == Code::checksum_mismatch || error.code() == Code::bad_deflate;
+    if (damaged && !options.salvage)
+      error.with_hint(error.hint() + "; --salvage writes the tensors that are whole");
     file.error = error.of(job.source.path);
     file.outcome = outcome_of(*file.error, job);
   };

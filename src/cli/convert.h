@@ -17,7 +17,8 @@ struct ConvertOptions {
   std::string report;    // a file: .txt, .json or .html; empty: none
   std::size_t jobs = 0;  // threads of the whole run; 0: one a processor
   bool dry_run = false;
-  bool force = false;  // existing outputs are replaced
+  bool force = false;    // existing outputs are replaced
+  bool salvage = false;  // of a damaged file, what is whole
   bool sync = true;
   bool verify = true;
   bool json = false;     // one document: torchferry.convert/1

@@ -9,8 +9,10 @@
 #include <system_error>
 
 #include "formats/copy/copy.h"
+#include "formats/copy/indices.h"
 #include "formats/copy/source_tap.h"
 #include "formats/formats.h"
+#include "formats/salvage.h"
 #include "formats/torch/write.h"
 #include "src/cli/outputs.h"
 #include "src/cli/recipes.h"
@@ -174,6 +176,15 @@ convert::RuleOptions rules_for(const ConvertOptions& options) {
   return rules;
 }
 
+// With --salvage the report begins with what is lost.
+Checkpoint open(const Job& job, const ConvertOptions& options, ChangeLog& changes) {
+  SourcePtr source = open_file(job.source.path);
+  if (!options.salvage) return open_checkpoint(std::move(source), Limits{});
+  Salvage salvage = salvage_checkpoint(std::move(source), Limits{});
+  changes = std::move(salvage.losses);
+  return std::move(salvage.checkpoint);
+}
+
 // One remark an object; its modules are the details.
 void add_module_remarks(report::FileReport& report) {
   const std::span<const report::ModuleFacts> all = report.modules;
@@ -193,8 +204,9 @@ void add_module_remarks(report::FileReport& report) {
 void convert_file(const Job& job, const ConvertOptions& options, Executor& executor,
                   const ConsumedFunction& consumed, report::FileReport& report) {
   // What the input is comes first: a refusal for safety outranks a destination that is taken.
-  Checkpoint checkpoint = open_checkpoint(open_file(job.source.path), Limits{});
+  Checkpoint checkpoint = open(job, options, report.changes);
   checkpoint.container.records = {};  // only inspect lists them; of 100,000 the memory is worth having
+  copy::check_indices(checkpoint);
   check_place(job, options);
   report.modules = report::describe_modules(checkpoint);
   const auto suggestion = options.rules.recipe ? std::nullopt : suggest_recipe(checkpoint.values);

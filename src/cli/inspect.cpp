@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "formats/formats.h"
+#include "formats/salvage.h"
 #include "formats/torch/fingerprint.h"
 #include "src/cli/inspect_check.h"
 #include "src/cli/inspect_stats.h"
@@ -25,7 +27,9 @@ int exit_of(const Error& error) { return error.fault() == Fault::refused ? kRefu
 
 report::WriterFacts describe_writer(const Checkpoint& checkpoint, const std::string& path) {
   const std::string& format = checkpoint.container.format;
-  if (format != "torch zip" && format != "legacy stream") return {};
+  static constexpr std::string_view kOfTorch[] = {"torch zip", "legacy stream", "legacy tar",
+                                                  "TorchScript archive"};
+  if (std::find(std::begin(kOfTorch), std::end(kOfTorch), format) == std::end(kOfTorch)) return {};
   const torch::Fingerprint found = torch::find_fingerprint(checkpoint, path);
   const auto upper = [](const torch::Releases& releases) {
     return releases.to == torch::kLastRelease ? std::string() : torch::release_text(releases.to);
@@ -122,6 +126,20 @@ int inspect_opened(const std::string& path, Checkpoint& checkpoint, const Inspec
   return check.damages.empty() ? 0 : kFailed;
 }
 
+// What is whole of a damaged file; nullopt where that is nothing, or where it is not known to be damaged.
+std::optional<report::SalvageFacts> find_whole(const SourcePtr& source, const Error& error) {
+  if (error.fault() != Fault::corrupt) return std::nullopt;
+  try {
+    Salvage salvage = salvage_checkpoint(source, Limits{});
+    if (salvage.story.empty()) return std::nullopt;
+    report::SalvageFacts facts{std::move(salvage.story), std::move(salvage.whole), {}};
+    for (const Change& loss : salvage.losses.changes()) facts.lost.push_back({loss.path, loss.what});
+    return facts;
+  } catch (const Error&) {
+    return std::nullopt;  // the message says why
+  }
+}
+
 // Files that are no checkpoints are skipped where a folder or a pattern named them.
 bool is_skipped(const SourceFile& file, const Error& error) {
   return !file.named && (error.code() == Code::unknown_format || error.code() == Code::not_a_checkpoint);
@@ -133,10 +151,11 @@ int inspect_file(const SourceFile& file, const InspectOptions& options, report::
     if (is_skipped(file, error)) return 0;
     error.of(file.path);
     print_error(error);
+    const auto whole = source ? find_whole(source, error) : std::nullopt;
     if (source)
-      out.failed(file.path, source->size(), find_format(*source), error);
+      out.failed(file.path, source->size(), find_format(*source), error, whole ? &*whole : nullptr);
     else if (options.json)
-      out.failed(file.path, 0, "", error);
+      out.failed(file.path, 0, "", error, nullptr);
     return exit_of(error);
   };
   try {

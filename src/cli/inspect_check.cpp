@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "formats/zip/archive.h"
-#include "formats/zip/crc32.h"
-#include "formats/zip/inflate.h"
 #include "src/core/error.h"
 
 namespace ferry::cli {
@@ -12,34 +10,15 @@ namespace {
 
 constexpr std::size_t kBlock = std::size_t{1} << 20;
 
-// Throws Code::checksum_mismatch or Code::bad_deflate.
-void check_record(const ByteSource& source, const zip::Record& record, std::vector<std::byte>& block) {
-  if (record.method != zip::kStored) {
-    zip::InflateStream stream(source, record);
-    while (stream.bytes_left() > 0)
-      stream.read(std::span(block).first(std::min<std::uint64_t>(kBlock, stream.bytes_left())));
-    return stream.finish();
-  }
-  std::uint32_t crc = 0;
-  for (std::uint64_t at = 0; at < record.size;) {
-    const auto piece = std::span(block).first(std::min<std::uint64_t>(kBlock, record.size - at));
-    source.read_at(record.data_offset + at, piece);
-    crc = zip::crc32(crc, piece);
-    at += piece.size();
-  }
-  zip::check_crc(record, crc);
-}
-
 bool is_damage(const Error& error) {
   return error.code() == Code::checksum_mismatch || error.code() == Code::bad_deflate;
 }
 
 void check_archive(const Checkpoint& checkpoint, const Limits& limits, report::CheckFacts& facts) {
   const zip::Archive archive = zip::Archive::open(checkpoint.source, limits);
-  std::vector<std::byte> block(kBlock);
   for (const zip::Record& record : archive.records()) {
     try {
-      check_record(*checkpoint.source, record, block);
+      archive.check(record);
     } catch (const Error& error) {
       if (!is_damage(error)) throw;
       facts.damages.push_back({record.name, error.summary()});
@@ -68,7 +47,8 @@ void read_all(const Checkpoint& checkpoint, report::CheckFacts& facts) {
 report::CheckFacts check_records(const Checkpoint& checkpoint, const Limits& limits) {
   report::CheckFacts facts;
   facts.checksums = checkpoint.container.checksums;
-  if (checkpoint.container.format == "torch zip")
+  const std::string& format = checkpoint.container.format;
+  if (format == "torch zip" || format == "TorchScript archive")
     check_archive(checkpoint, limits, facts);
   else
     read_all(checkpoint, facts);

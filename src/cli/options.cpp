@@ -99,6 +99,9 @@ void describe_files(CLI::App& verb, ConvertArguments& to) {
   add_list(verb, "--files", to.options.places.files, "files in folders that count, whatever their suffix")
       ->type_name("GLOB");
   add_list(verb, "--skip", to.options.places.skips, "files in folders that do not count")->type_name("GLOB");
+  verb.add_flag(
+      "--salvage", to.options.salvage,
+      "of a damaged or cut file write the tensors that are whole, list the lost; exit 1 if there are any");
   verb.add_flag("--force", to.options.force, "replace existing outputs, also the input itself");
   verb.add_flag("--dry-run", to.options.dry_run,
                 "say what would be done, with sizes and changes; write nothing");

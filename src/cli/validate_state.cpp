@@ -15,7 +15,8 @@ namespace {
 using policy::TestCase;
 
 bool is_torch(const Checkpoint& checkpoint) {
-  return checkpoint.container.format == "torch zip" || checkpoint.container.format == "legacy stream";
+  const std::string& format = checkpoint.container.format;
+  return format == "torch zip" || format == "legacy stream" || format == "legacy tar";
 }
 
 TestCase weights_only_case(const Checkpoint& after, const loadable::Loadability& verdict) {

@@ -70,6 +70,8 @@ constexpr auto kRules = std::to_array<Rule>({
      name_parameters},
     {"old_rng_states", "a state that stays as it is stops set_rng_state", When::layout, remark_rng_states},
     {"devices", "a tag of a device that is not there stops torch.load", When::needed_to_load, devices_to_cpu},
+    {"lazy_bits", "few readers know that a view may be conjugated or negated when it is read", When::layout,
+     resolve_lazy_bits},
     {"compact", "torch.save wrote whole storages for small views", When::layout, compact_storages},
     {"newer", "the first releases of 2.x know fewer kinds of values", When::needed_to_load,
      remark_newer_values},

@@ -24,7 +24,7 @@ bool is_state_dict(const ValueGraph& graph, NodeId dict) {
   for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
     if (!graph.is_text(pairs[i])) return false;
     const Kind kind = graph.kind(pairs[i + 1]);
-    has_tensor = has_tensor || kind == Kind::tensor;
+    has_tensor = has_tensor || graph.is_tensor(pairs[i + 1]);
     if (!is_plain(kind) && !graph.text(pairs[i]).ends_with("_extra_state")) return false;
   }
   return has_tensor;

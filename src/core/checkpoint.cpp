@@ -31,8 +31,8 @@ std::uint16_t Checkpoint::device_index(std::string_view name) {
   return static_cast<std::uint16_t>(devices.size() - 1);
 }
 
-std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> shape,
-                                     std::vector<std::byte> bytes, bool fortran, std::string name) {
+std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> shape, StorageBytes bytes,
+                                     bool fortran, std::string name) {
   std::vector<std::int64_t> strides(shape.size());
   std::int64_t step = 1;
   for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -41,12 +41,11 @@ std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> 
     step *= std::max<std::int64_t>(shape[axis], 1);
   }
   Storage storage;
-  storage.key = name;
+  storage.key = std::move(name);
   storage.dtype = dtype;
   storage.untyped = info(dtype).storage_class.empty();
-  storage.numel = static_cast<std::int64_t>(bytes.size() / (storage.untyped ? 1u : info(dtype).itemsize));
-  storage.bytes.size = storage.bytes.stored_size = bytes.size();
-  storage.bytes.source = std::make_shared<MemorySource>(std::move(name), std::move(bytes));
+  storage.numel = static_cast<std::int64_t>(bytes.size / (storage.untyped ? 1u : info(dtype).itemsize));
+  storage.bytes = std::move(bytes);
   storages.push_back(std::move(storage));
   Tensor tensor;
   tensor.storage = static_cast<std::uint32_t>(storages.size() - 1);
@@ -55,6 +54,14 @@ std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> 
   tensor.dims = add_dims(shape, strides);
   tensors.push_back(tensor);
   return static_cast<std::uint32_t>(tensors.size() - 1);
+}
+
+std::uint32_t Checkpoint::add_tensor(DType dtype, std::span<const std::int64_t> shape,
+                                     std::vector<std::byte> bytes, bool fortran, std::string name) {
+  StorageBytes place;
+  place.size = place.stored_size = bytes.size();
+  place.source = std::make_shared<MemorySource>(name, std::move(bytes));
+  return add_tensor(dtype, shape, std::move(place), fortran, std::move(name));
 }
 
 std::int64_t numel(const Checkpoint& checkpoint, const Tensor& tensor) {

@@ -131,7 +131,10 @@ struct Checkpoint {
   }
   std::uint32_t add_dims(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides);
   std::uint16_t device_index(std::string_view name);
-  // Adds a tensor over bytes in memory, contiguous or in Fortran order; returns its index.
+  // Adds a tensor over a storage of its own, contiguous or in Fortran order; returns its index.
+  std::uint32_t add_tensor(DType dtype, std::span<const std::int64_t> shape, StorageBytes bytes, bool fortran,
+                           std::string name);
+  // The same over bytes in memory.
   std::uint32_t add_tensor(DType dtype, std::span<const std::int64_t> shape, std::vector<std::byte> bytes,
                            bool fortran, std::string name);
   void note(NodeId node, Code code, std::string what) { notes.push_back({node, code, std::move(what)}); }

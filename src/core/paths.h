@@ -20,8 +20,12 @@ namespace ferry {
 // kind.
 std::string key_text(const ValueGraph& graph, NodeId key);
 
+// What stands for an item in a path: the name of the part in a composite, else its position.
+std::string item_text(const ValueGraph& graph, NodeId container, std::size_t slot);
+
 enum class Reach : std::uint8_t {
-  containers,  // dicts, lists, tuples and sets only: quick, also where there are 100,000 tensors
+  containers,  // dicts, lists, tuples, sets and composite tensors only: quick, also where there are 100,000
+               // tensors
   everything,  // every value, keys too; a key has the path of its entry
 };
 

@@ -1,6 +1,7 @@
 #include "src/core/value.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <compare>
 #include <cstring>
@@ -13,6 +14,27 @@ namespace {
 constexpr std::int64_t kSmallLeast = -5, kSmallMost = 256;  // integers that have one node for all
 constexpr NodeId kFirstSmall = 3;
 constexpr std::uint8_t kInArena = 1;
+
+struct CompositeRow {
+  std::string_view name;
+  std::array<std::string_view, 4> parts;
+  std::size_t count;
+};
+
+constexpr std::string_view kTorch = "torch.";
+
+// In the order of Composite.
+constexpr auto kComposites = std::to_array<CompositeRow>({
+    {"torch.sparse_coo", {"indices", "values", "size", "is_coalesced"}, 4},
+    {"torch.sparse_csr", {"crow_indices", "col_indices", "values", "size"}, 4},
+    {"torch.sparse_csc", {"ccol_indices", "row_indices", "values", "size"}, 4},
+    {"torch.sparse_bsr", {"crow_indices", "col_indices", "values", "size"}, 4},
+    {"torch.sparse_bsc", {"ccol_indices", "row_indices", "values", "size"}, 4},
+    {"torch.nested", {"values", "sizes", "strides", "offsets"}, 4},
+    {"torch.per_tensor_affine", {"int_repr", "scale", "zero_point", ""}, 3},
+    {"torch.per_channel_affine", {"int_repr", "scales", "zero_points", "axis"}, 4},
+    {"torch.per_channel_affine_float_qparams", {"int_repr", "scales", "zero_points", "axis"}, 4},
+});
 
 bool holds_characters(Kind kind) {
   switch (kind) {
@@ -31,6 +53,20 @@ bool holds_characters(Kind kind) {
 }
 
 }  // namespace
+
+std::string_view torch_name(Composite form) { return kComposites[static_cast<std::size_t>(form)].name; }
+std::string_view composite_name(Composite form) { return torch_name(form).substr(kTorch.size()); }
+
+std::optional<Composite> composite_by_name(std::string_view name) {
+  for (std::size_t i = 0; i < kComposites.size(); ++i)
+    if (kComposites[i].name.substr(kTorch.size()) == name) return static_cast<Composite>(i);
+  return std::nullopt;
+}
+
+std::span<const std::string_view> part_names(Composite form) {
+  const CompositeRow& row = kComposites[static_cast<std::size_t>(form)];
+  return std::span(row.parts).first(row.count);
+}
 
 ValueGraph::ValueGraph() {
   nodes_.push_back(Node{});
@@ -145,6 +181,14 @@ NodeId ValueGraph::make_dict(DictFlavor flavor, std::uint32_t at) {
   return make_container(Kind::dict, static_cast<std::uint8_t>(flavor), at);
 }
 
+NodeId ValueGraph::make_composite(Composite form, std::uint16_t flags, std::span<const NodeId> parts,
+                                  std::uint32_t at) {
+  const NodeId id = make_container(Kind::composite, static_cast<std::uint8_t>(form), at);
+  nodes_[id].flags = flags;
+  set_items(id, parts);
+  return id;
+}
+
 NodeId ValueGraph::make_global(NodeId module, NodeId name, std::uint32_t at) {
   return add(Kind::global, 0, at, module, name);
 }
@@ -220,6 +264,7 @@ bool ValueGraph::is_container(NodeId id) const {
     case Kind::set:
     case Kind::dict:
     case Kind::size:
+    case Kind::composite:
       return true;
     default:
       return false;

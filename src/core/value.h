@@ -51,16 +51,43 @@ enum class Kind : std::uint8_t {
   dtype,
   device,
   layout,
+  composite,  // a tensor that torch makes of others: items() are the parts that its form names
 };
 
 enum class DictFlavor : std::uint8_t { plain, ordered, counter };
+
+// How a composite tensor is put together, and from which parts, in order:
+//   sparse_coo: indices, values, size[, is_coalesced]; sparse_csr, sparse_csc, sparse_bsr, sparse_bsc:
+//   compressed indices, plain indices, values, size; nested: buffer, sizes, strides, offsets;
+//   per_tensor (quantized): the integers, scale, zero point; per_channel, per_channel_float: the integers,
+//   scales, zero points, axis.
+// Source: the arguments of torch._utils._rebuild_sparse_tensor, _rebuild_nested_tensor and _rebuild_qtensor.
+enum class Composite : std::uint8_t {
+  sparse_coo,
+  sparse_csr,
+  sparse_csc,
+  sparse_bsr,
+  sparse_bsc,
+  nested,
+  per_tensor,
+  per_channel,
+  per_channel_float,
+};
+std::string_view composite_name(
+    Composite form);                          // "sparse_coo", "per_tensor_affine": torch's layouts, schemes
+std::string_view torch_name(Composite form);  // "torch.sparse_coo"
+std::optional<Composite> composite_by_name(std::string_view name);
+std::span<const std::string_view> part_names(Composite form);  // "indices", "values" …
+inline constexpr bool is_quantized(Composite form) { return form >= Composite::per_tensor; }
+
 enum class CallForm : std::uint8_t { reduce, newobj, newobj_ex, obj, inst };
 
 struct Node {
   Kind kind = Kind::none;
-  std::uint8_t aux = 0;  // boolean value, DictFlavor, CallForm, frozen flag of a set, place of text
-  std::uint16_t spare = 0;
-  std::uint32_t at = 0;  // byte offset in the pickle where the value was made; saturates
+  std::uint8_t aux =
+      0;  // boolean value, DictFlavor, CallForm, Composite, frozen flag of a set, place of text
+  std::uint16_t flags = 0;  // of a composite: kParameter, kRequiresGrad
+  std::uint32_t at = 0;     // byte offset in the pickle where the value was made; saturates
   std::uint32_t a = 0;  // what a and b say depends on the kind: begin and count of items or characters, parts
   std::uint32_t b = 0;  // of a call or a global, an index, or together 64 bits of a number
 
@@ -71,6 +98,7 @@ struct Node {
   }
 };
 static_assert(sizeof(Node) == 16);
+inline constexpr std::uint16_t kParameter = 1, kRequiresGrad = 2;
 
 // What is done to the result of a call after it: items appended, entries set, state built.
 struct CallExtras {
@@ -119,6 +147,8 @@ class ValueGraph {
                         std::uint32_t at = 0);  // an empty list, set, dict, size …
   NodeId make_list(std::span<const NodeId> items, std::uint32_t at = 0);
   NodeId make_dict(DictFlavor flavor, std::uint32_t at = 0);
+  NodeId make_composite(Composite form, std::uint16_t flags, std::span<const NodeId> parts,
+                        std::uint32_t at = 0);
   NodeId make_global(NodeId module, NodeId name, std::uint32_t at);
   NodeId make_persistent(NodeId id, std::uint32_t at);
   NodeId make_call(NodeId callee, NodeId arguments, CallForm form, std::uint32_t at);
@@ -142,6 +172,8 @@ class ValueGraph {
   std::string integer_text(NodeId id) const;                 // decimal digits of integer and big_integer
   bool is_container(NodeId id) const;
   DictFlavor flavor(NodeId id) const { return static_cast<DictFlavor>(nodes_[id].aux); }
+  Composite composite(NodeId id) const { return static_cast<Composite>(nodes_[id].aux); }
+  bool is_tensor(NodeId id) const { return kind(id) == Kind::tensor || kind(id) == Kind::composite; }
   bool frozen(NodeId id) const { return nodes_[id].aux != 0; }
   CallForm form(NodeId id) const { return static_cast<CallForm>(nodes_[id].aux); }
   NodeId callee(NodeId id) const { return nodes_[id].a; }
@@ -150,8 +182,8 @@ class ValueGraph {
   NodeId attribute(NodeId id) const { return nodes_[id].b; }
   std::string dotted_name(NodeId global) const;  // "collections.OrderedDict"
 
-  // Items of tuple, list, set, size; keys and values in turn of a dict; the id of a persistent reference.
-  // The span is valid until items are added anywhere.
+  // Items of tuple, list, set, size; parts of a composite; keys and values in turn of a dict; the id of a
+  // persistent reference. The span is valid until items are added anywhere.
   std::span<const NodeId> items(NodeId id) const;
   std::size_t entry_count(NodeId dict) const { return items(dict).size() / 2; }
   Entry entry(NodeId dict, std::size_t i) const;

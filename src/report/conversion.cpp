@@ -42,7 +42,8 @@ ConversionTotals totals(const ConversionReport& report) {
 
 int exit_code(const FileReport& file) {
   if (file.outcome == Outcome::refused) return 3;
-  return file.outcome == Outcome::failed ? 2 : 0;
+  if (file.outcome == Outcome::failed) return 2;
+  return file.changes.has(Code::tensor_lost) || file.changes.has(Code::value_lost) ? 1 : 0;
 }
 
 bool nothing_found(const ConversionReport& report) { return totals(report).skipped == report.files.size(); }

@@ -74,6 +74,16 @@ struct Inspection {
   std::vector<ModuleFacts> modules;  // of objects that were saved whole
 };
 
+// What is whole of a file that is damaged.
+struct SalvageFacts {
+  std::string story;               // "17 of 20 storages are whole; the first that is not begins at byte 1024"
+  std::vector<std::string> whole;  // paths of tensors
+  struct Loss {
+    std::string path, why;
+  };
+  std::vector<Loss> lost;
+};
+
 struct ConvertFacts {
   ChangeLog changes;
   std::optional<Error> error;          // convert would fail
@@ -94,10 +104,11 @@ class InspectionReport {
   virtual void statistics(std::span<const StatisticsFacts> facts) = 0;
   virtual void check(const CheckFacts& facts) = 0;
   virtual void end(const ConvertFacts& facts) = 0;
-  // A file that could not be opened.  `format` is what it looked like, or empty.  The message itself goes to
-  // stderr; the screen tells only of what was refused.
+  // A file that could not be opened.  `format` is what it looked like, or empty; `whole` is nullptr where
+  // nothing of it is known to be whole.  The message itself goes to stderr; the screen tells of what was
+  // refused, and of what is whole.
   virtual void failed(const std::string& path, std::uint64_t size_bytes, std::string_view format,
-                      const Error& error) = 0;
+                      const Error& error, const SalvageFacts* whole) = 0;
 };
 
 using Put = JsonWriter::Put;
@@ -111,11 +122,13 @@ class InspectionText final : public InspectionReport {
   void statistics(std::span<const StatisticsFacts> facts) override;
   void check(const CheckFacts& facts) override;
   void end(const ConvertFacts& facts) override;
-  void failed(const std::string& path, std::uint64_t size_bytes, std::string_view format,
-              const Error& error) override;
+  void failed(const std::string& path, std::uint64_t size_bytes, std::string_view format, const Error& error,
+              const SalvageFacts* whole) override;
 
  private:
   void line(std::string_view label, std::string_view text);
+  void whole(const std::string& path, std::uint64_t size_bytes, std::string_view format,
+             const SalvageFacts& facts);
   void title(const std::string& path, std::uint64_t size_bytes, std::string_view what);
   void section(std::string_view name);
   void writer();
@@ -142,8 +155,8 @@ class InspectionJson final : public InspectionReport {
   void statistics(std::span<const StatisticsFacts> facts) override;
   void check(const CheckFacts& facts) override;
   void end(const ConvertFacts& facts) override;
-  void failed(const std::string& path, std::uint64_t size_bytes, std::string_view format,
-              const Error& error) override;
+  void failed(const std::string& path, std::uint64_t size_bytes, std::string_view format, const Error& error,
+              const SalvageFacts* whole) override;
 
  private:
   void open(const std::string& path, std::uint64_t size_bytes, std::string_view format);

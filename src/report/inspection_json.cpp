@@ -47,9 +47,25 @@ void InspectionJson::error(const Error& error) {
 }
 
 void InspectionJson::failed(const std::string& path, std::uint64_t size_bytes, std::string_view format,
-                            const Error& fault) {
+                            const Error& fault, const SalvageFacts* whole) {
   open(path, size_bytes, format);
   error(fault);
+  if (whole != nullptr) {
+    json_.key("salvage");
+    json_.begin_object();
+    json_.field("story", whole->story);
+    strings("whole", whole->whole);
+    json_.key("lost");
+    json_.begin_array();
+    for (const SalvageFacts::Loss& loss : whole->lost) {
+      json_.begin_object(JsonWriter::Lines::one);
+      json_.field("path", loss.path);
+      json_.field("why", loss.why);
+      json_.end_object();
+    }
+    json_.end_array();
+    json_.end_object();
+  }
   close();
 }
 
@@ -70,7 +86,7 @@ void InspectionJson::container() {
   const Container& container = file_->checkpoint->container;
   json_.key("container");
   json_.begin_object();
-  if (container.format == "torch zip") {
+  if (container.format == "torch zip" || container.format == "TorchScript archive") {
     json_.field("root_folder", container.root_folder);
     json_.field("storage_folder", container.storage_folder);
     if (container.version)

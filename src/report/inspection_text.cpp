@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "src/core/text.h"
@@ -15,6 +16,7 @@ constexpr std::size_t kListedMost = 8;  // objections, evidence, changes, unless
 constexpr std::size_t kModulesShown = 24;
 constexpr std::size_t kSourcesNamed = 3;
 constexpr std::size_t kLabel = 12;
+constexpr std::string_view kSalvageHint = "torchferry convert --salvage writes what is whole";
 
 struct Paint {
   std::string_view on, off;
@@ -303,6 +305,7 @@ void InspectionText::check(const CheckFacts& facts) {
     line("", read + ", " + grouped(facts.damages.size()) + " damaged:");
   for (const CheckFacts::Damage& damage : facts.damages)
     line("", escape_for_terminal(damage.record) + ": " + damage.what);
+  if (!facts.damages.empty()) line("hint", kSalvageHint);
 }
 
 void InspectionText::load() {
@@ -357,8 +360,27 @@ void InspectionText::end(const ConvertFacts& facts) {
                      escape_for_terminal(facts.recipe) + "): " + escape_for_terminal(facts.recipe_because));
 }
 
+void InspectionText::whole(const std::string& path, std::uint64_t size_bytes, std::string_view format,
+                           const SalvageFacts& facts) {
+  title(path, size_bytes, format);
+  line("damaged", escape_for_terminal(facts.story));
+  const auto list = [&](const char* label, std::size_t count,
+                        const std::function<std::string(std::size_t)>& text) {
+    constexpr std::size_t kShown = 8;
+    const std::size_t shown = style_.all ? count : std::min(count, kShown);
+    line(label, grouped(count) + (count == 1 ? " tensor" : " tensors"));
+    for (std::size_t i = 0; i < shown; ++i) line("", escape_for_terminal(text(i)));
+    if (shown < count) line("", "… and " + grouped(count - shown) + " more; --all shows them");
+  };
+  list("whole", facts.whole.size(), [&](std::size_t i) { return facts.whole[i]; });
+  list("lost", facts.lost.size(),
+       [&](std::size_t i) { return facts.lost[i].path + ": " + facts.lost[i].why; });
+  line("hint", kSalvageHint);
+}
+
 void InspectionText::failed(const std::string& path, std::uint64_t size_bytes, std::string_view format,
-                            const Error& error) {
+                            const Error& error, const SalvageFacts* found) {
+  if (found != nullptr) return whole(path, size_bytes, format, *found);
   if (error.fault() != Fault::refused) return;
   title(path, size_bytes, format);
   const Paint mark = paint(style_.color, "\x1b[31m");

@@ -36,6 +36,7 @@ std::string Tree::describe(const Item& item) const {
   const ValueGraph& graph = checkpoint_.values;
   const Kind kind = graph.kind(node);
   if (kind == Kind::tensor) return describe_tensor(item);
+  if (kind == Kind::composite) return composite_text(checkpoint_, node);
   if (kind == Kind::storage) {
     const Storage& storage = checkpoint_.storages[graph.index(node)];
     return std::string(storage.untyped ? "untyped" : info(storage.dtype).name) + ", " +
@@ -82,9 +83,10 @@ bool Tree::has_modules(NodeId dict) const {
   bool dots = false, tensors = false;
   for (std::size_t i = 0; i < graph.entry_count(dict); ++i) {
     const Entry entry = graph.entry(dict, i);
-    if (!graph.is_text(entry.key) || holds_items(graph.kind(entry.value))) return false;
+    const Kind kind = graph.kind(entry.value);
+    if (!graph.is_text(entry.key) || (holds_items(kind) && kind != Kind::composite)) return false;
     dots = dots || graph.text(entry.key).find('.') != std::string_view::npos;
-    tensors = tensors || graph.kind(entry.value) == Kind::tensor;
+    tensors = tensors || graph.is_tensor(entry.value);
   }
   return dots && tensors;
 }
@@ -113,7 +115,7 @@ std::vector<Tree::Item> Tree::children(const Item& item) const {
     }
   } else if (holds_items(graph.kind(item.node))) {
     const auto nodes = graph.items(item.node);
-    for (std::size_t i = 0; i < nodes.size(); ++i) put(std::to_string(i), nodes[i]);
+    for (std::size_t i = 0; i < nodes.size(); ++i) put(item_text(graph, item.node, i), nodes[i]);
   }
   return items;
 }
@@ -183,7 +185,8 @@ struct Tree::Shown {
 // line says.
 bool Tree::is_opened(const Item& item, std::size_t depth) const {
   if (item.module) return true;
-  if (!holds_items(checkpoint_.values.kind(item.node))) return false;
+  const Kind kind = checkpoint_.values.kind(item.node);
+  if (!holds_items(kind) || kind == Kind::composite) return false;
   if (item.totals.tensors > 0) return true;
   return depth < 2 && preview(checkpoint_.values, item.node, kPreviewMost).size() > kPreviewMost;
 }

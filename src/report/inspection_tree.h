@@ -101,13 +101,15 @@ class Tree {
 
 // "float32 [64, 3, 7, 7], 36.8 KiB, parameter", safe to print.
 std::string tensor_text(const Checkpoint& checkpoint, const Tensor& tensor);
-bool holds_items(Kind kind);  // dict, list, tuple, set
+bool holds_items(Kind kind);  // dict, list, tuple, set, composite tensor
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many);  // "1 tensor"
 std::string shape_text(std::span<const std::int64_t> shape);
 std::uint64_t tensor_bytes(const Checkpoint& checkpoint, const Tensor& tensor);
 // A value without tensors on one line of at most about `length_max` characters: "{lr: 0.1, betas: (0.9,
 // 0.999)}".
 std::string preview(const ValueGraph& graph, NodeId node, std::size_t length_max);
+std::string composite_text(const Checkpoint& checkpoint,
+                           NodeId node);  // "[2, 3]  12 B float32, 3 values stored"
 std::string_view type_text(const Checkpoint& checkpoint, NodeId node);
 
 // Every tensor where it appears, containers in the order of Paths; the path is as written, not escaped.

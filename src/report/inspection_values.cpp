@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "src/core/composite.h"
 #include "src/core/paths.h"
 #include "src/core/text.h"
 #include "src/report/inspection_tree.h"
@@ -15,7 +16,8 @@ void add_saturated(std::uint64_t& sum, std::uint64_t more) {
 }  // namespace
 
 bool holds_items(Kind kind) {
-  return kind == Kind::dict || kind == Kind::list || kind == Kind::tuple || kind == Kind::set;
+  return kind == Kind::dict || kind == Kind::list || kind == Kind::tuple || kind == Kind::set ||
+         kind == Kind::composite;
 }
 
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many) {
@@ -130,6 +132,27 @@ std::string tensor_text(const Checkpoint& checkpoint, const Tensor& tensor) {
   return text;
 }
 
+std::string composite_text(const Checkpoint& checkpoint, NodeId node) {
+  const ValueGraph& graph = checkpoint.values;
+  const Composite form = graph.composite(node);
+  const Tensor& values = values_of(checkpoint, node);
+  const std::vector<std::int64_t> shape = shape_of(checkpoint, node);
+  if (form == Composite::nested) return plural(static_cast<std::uint64_t>(shape[0]), "tensor", "tensors");
+  std::string text = shape_text(shape) + "  " + iec_size(tensor_bytes(checkpoint, values));
+  if (!is_quantized(form))
+    text += " " + std::string(info(values.dtype).name) + ", " +
+            plural(static_cast<std::uint64_t>(numel(checkpoint, values)), "value", "values") + " stored";
+  else if (form == Composite::per_tensor)
+    text += ", scale " + real_text(graph.real(graph.items(node)[1])) + ", zero point " +
+            graph.integer_text(graph.items(node)[2]);
+  else
+    text += ", scales and zero points by axis " + graph.integer_text(graph.items(node)[3]);
+  const std::uint16_t flags = graph.node(node).flags;
+  if ((flags & kParameter) != 0) text += ", Parameter";
+  if ((flags & kRequiresGrad) != 0 && (flags & kParameter) == 0) text += ", requires_grad";
+  return text;
+}
+
 std::string_view type_text(const Checkpoint& checkpoint, NodeId node) {
   const ValueGraph& graph = checkpoint.values;
   switch (graph.kind(node)) {
@@ -167,6 +190,9 @@ std::string_view type_text(const Checkpoint& checkpoint, NodeId node) {
       return "torch.layout";
     case Kind::tensor:
       return info(checkpoint.tensors[graph.index(node)].dtype).name;
+    case Kind::composite:
+      return is_quantized(graph.composite(node)) ? info(values_of(checkpoint, node).dtype).name
+                                                 : composite_name(graph.composite(node));
     case Kind::storage:
       return "storage";
     case Kind::dict:
@@ -299,7 +325,7 @@ void each_tensor(const Checkpoint& checkpoint,
       if (graph.kind(items[k]) != Kind::tensor) continue;
       if (!have_base) base = paths.path(i);
       have_base = true;
-      take(join_path(base, dict ? key_text(graph, items[k - 1]) : std::to_string(k)),
+      take(join_path(base, dict ? key_text(graph, items[k - 1]) : item_text(graph, node, k)),
            checkpoint.tensors[graph.index(items[k])]);
     }
   }

@@ -208,7 +208,8 @@ def rewritten(node, case_name):
             pairs.append([key, {"$one_of": [value, None]}])
         else:
             pairs.append([key, rewritten(value, case_name)])
-    return dict(node, **{"$dict": pairs, "any_order": any(text_of(k) == "amp" for k, _ in node["$dict"])})
+    any_order = node.get("any_order", False) or any(text_of(k) == "amp" for k, _ in node["$dict"])
+    return dict(node, **{"$dict": pairs, "any_order": any_order})
 
 
 def check(case):
@@ -231,4 +232,4 @@ def check(case):
 
 if __name__ == "__main__":
     pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
-    sys.exit(oracle.report(oracle.run_checks(check, oracle.cases(pattern, later=oracle.LATER))))
+    sys.exit(oracle.report(oracle.run_checks(check, oracle.cases(pattern))))

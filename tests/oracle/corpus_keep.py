@@ -41,4 +41,4 @@ def check(case):
 
 if __name__ == "__main__":
     pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
-    sys.exit(oracle.report(oracle.run_checks(check, oracle.cases(pattern, later=oracle.LATER))))
+    sys.exit(oracle.report(oracle.run_checks(check, oracle.cases(pattern))))

@@ -245,7 +245,7 @@ def check(case):
 if __name__ == "__main__":
     arguments = [argument for argument in sys.argv[1:] if argument != "--all"]
     pattern = arguments[0] if arguments else "*"
-    results = oracle.run_checks(check, oracle.cases(pattern, later=oracle.LATER))
+    results = oracle.run_checks(check, oracle.cases(pattern))
     print("%-20s %7s %7s" % ("fault", "found", "seeded"))
     for fault in FAULTS:
         seen = [r["faults"][fault.__name__] for r in results if fault.__name__ in r.get("faults", {})]

@@ -33,6 +33,8 @@ def check(case):
         return result
     writer, truth = document["writer"], case.truth["writer"]
     release = number(truth["torch"])
+    if case.truth.get("save", {}).get("container") == "tar":
+        release = (0, 1)                    # put together by a later release in the form of 0.1.x
     result["range"] = writer["pytorch"]
     if not holds(writer, "", release):
         result["failures"].append("%s wrote it, not %s: %s" % (truth["torch"], writer["pytorch"], "; ".join(writer["evidence"])))

@@ -41,7 +41,8 @@ def tensors_by_name(value, path=(), seen=None, found=None):
     seen = set() if seen is None else seen
     found = collections.OrderedDict() if found is None else found
     if isinstance(value, torch.Tensor):
-        found[path] = value
+        parts = oracle.parts_of(value)
+        found.update({path + (name,): part for name, part in parts.items()} if parts else {path: value})
     elif isinstance(value, (dict, list, tuple, set)) and id(value) not in seen:
         seen.add(id(value))
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
@@ -146,7 +147,7 @@ def whole(value, made=None):
     made = {} if made is None else made
     if id(value) in made:
         return made[id(value)][0]
-    if isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_quantized:
+    if isinstance(value, torch.Tensor) and not oracle.parts_of(value):
         copy = value.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format).requires_grad_(value.requires_grad)
     elif isinstance(value, dict):
         copy = type(value)()
@@ -234,7 +235,7 @@ def check(case):
 def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--all"]
     pattern = arguments[0] if arguments else "*"
-    results = oracle.run_checks(check, oracle.cases(pattern, later=oracle.LATER))
+    results = oracle.run_checks(check, oracle.cases(pattern))
     status = oracle.report(results)
     held, refused = collections.Counter(), collections.Counter()
     for result in results:

@@ -172,9 +172,9 @@ def check(source):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         if len(sys.argv) > 1:
-            found = oracle.cases(sys.argv[1], later=oracle.LATER)
+            found = oracle.cases(sys.argv[1])
         else:
-            found = [c for name in CASES for c in oracle.cases(name, later=oracle.LATER)]
+            found = [c for name in CASES for c in oracle.cases(name)]
         sources = [Source(c.load().file, c.group, c.label) for c in found]
         if len(sys.argv) == 1:
             sources += made_sources(folder)

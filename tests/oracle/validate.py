@@ -318,5 +318,5 @@ def check(item):
 
 
 if __name__ == "__main__":
-    items = [Conversion(case) for case in oracle.cases(later=oracle.LATER)] + list(optimizers()) + list(scalers())
+    items = [Conversion(case) for case in oracle.cases()] + list(optimizers()) + list(scalers())
     sys.exit(oracle.report(oracle.run_checks(check, items)))

@@ -45,9 +45,11 @@ std::vector<Objection> object_to_pickle(const Checkpoint& checkpoint, const Pick
   return objections;
 }
 
-// Storages of the file itself, not those that the reader made of numpy arrays.
+// Storages that torch would read from the file, not those that the reader made of numpy arrays and of nested
+// checkpoints: torch names its own by numbers.
 bool is_own(const Checkpoint& checkpoint, const Storage& storage) {
-  return storage.bytes.source == checkpoint.source;
+  return storage.bytes.source == checkpoint.source &&
+         storage.key.find_first_not_of("0123456789") == std::string::npos;
 }
 
 void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& objections) {
@@ -59,7 +61,10 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
     return std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                        [&](const Storage& storage) { return is_own(checkpoint, storage) && also(storage); });
   };
-  if (container.format != "torch zip" && container.format != "legacy stream")
+  if (container.format == "legacy tar")
+    object(Obstacle::container, container.format,
+           "Cannot use weights_only=True with files saved in the legacy .tar format (PyTorch ≤ 0.1.9)");
+  else if (container.format != "torch zip" && container.format != "legacy stream")
     object(Obstacle::container, container.format,
            "torch.load reads what torch.save wrote; the format is " + container.format);
   if (container.format == "torch zip") {

@@ -13,7 +13,7 @@ namespace {
 
 bool holds_items(Kind kind) {
   return kind == Kind::dict || kind == Kind::list || kind == Kind::tuple || kind == Kind::set ||
-         kind == Kind::size;
+         kind == Kind::size || kind == Kind::composite;
 }
 
 // Values of one kind that are no containers; of two kinds nothing is equal.  NaN equals NaN: bits count.
@@ -105,7 +105,8 @@ class Walk {
     } else if (holds_items(kind) && holds_items(other)) {
       // Sharing and cycles: what has met once needs no second look.
       if (!met_.insert(std::uint64_t{step.before} << 32 | step.after).second) return;
-      if ((kind == Kind::dict) != (other == Kind::dict) || (kind == Kind::set) != (other == Kind::set)) {
+      if ((kind == Kind::dict) != (other == Kind::dict) || (kind == Kind::set) != (other == Kind::set) ||
+          !same_form(step.before, step.after)) {
         part(step);
         return;
       }
@@ -181,6 +182,12 @@ class Walk {
                        [](const Step& one) { return one.before != kNoNode && one.after != kNoNode; });
   }
 
+  // Lists may be told from tuples by their items; a sparse tensor is like no other thing.
+  bool same_form(NodeId x, NodeId y) const {
+    const bool mine = before_.kind(x) == Kind::composite, other = after_.kind(y) == Kind::composite;
+    return mine == other && (!mine || before_.composite(x) == after_.composite(y));
+  }
+
   bool same_key(NodeId x, NodeId y) const {
     if (before_.kind(x) != after_.kind(y)) return false;
     if (before_.is_text(x)) return before_.text(x) == after_.text(y);
@@ -210,7 +217,8 @@ class Walk {
     const auto other = after_.items(step.after);
     for (std::size_t i = 0; i < std::max(mine.size(), other.size()); ++i)
       steps.push_back({i < mine.size() ? mine[i] : kNoNode, i < other.size() ? other[i] : kNoNode,
-                       joined(step.path, std::to_string(i))});
+                       joined(step.path, i < mine.size() ? item_text(before_, step.before, i)
+                                                         : item_text(after_, step.after, i))});
     push_all(steps);
   }
 
@@ -259,7 +267,7 @@ class Walk {
           if (kind != Kind::tensor) continue;
           if (!have_base) base = joined(path, paths.path(i));
           have_base = true;
-          add(items[k], joined(base, dict ? key_text(graph, items[k - 1]) : std::to_string(k)));
+          add(items[k], joined(base, dict ? key_text(graph, items[k - 1]) : item_text(graph, node, k)));
         }
       }
     }

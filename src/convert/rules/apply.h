@@ -115,6 +115,9 @@ void remark_rng_states(Checkpoint& checkpoint, const RuleOptions& options, Chang
 void devices_to_cpu(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 // Drops the bytes of storages that no tensor refers to.
+
+// Conjugated and negated views get storages of their own, with the numbers that they show.
+void resolve_lazy_bits(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 void compact_storages(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log);
 
 // Changes nothing: says which values the weights_only of the first 2.x releases does not know.

@@ -49,7 +49,7 @@ class Filter {
     std::optional<std::string> path;  // all of it, as globs match all of it; made when it is needed
     const auto pairs = graph_.items(rest.dict);
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-      if (graph_.kind(pairs[i + 1]) == Kind::tensor) {
+      if (graph_.is_tensor(pairs[i + 1])) {
         if (!path) path = paths.path(visit, std::string::npos);
         if (!keeps(join_path(*path, key_text(graph_, pairs[i])))) continue;
       }

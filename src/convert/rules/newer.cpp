@@ -29,6 +29,12 @@ std::string_view newer_kind(const Checkpoint& checkpoint, NodeId id) {
       const bool untyped = tensor.storage != kNoStorage && checkpoint.storages[tensor.storage].untyped;
       return untyped ? info(tensor.dtype).name : "";
     }
+    case Kind::composite: {
+      const Composite form = graph.composite(id);
+      if (form == Composite::sparse_coo)
+        return graph.items(id).size() == 4 ? "sparse tensor that says whether it is coalesced" : "";
+      return form == Composite::nested ? "nested tensor" : "";
+    }
     default:
       return "";
   }
