@@ -10,10 +10,16 @@
 
 namespace ferry {
 
+namespace torch {
+struct Losses;
+}
+
 struct Format {
   std::string_view name;
   Likeness (*probe)(const ByteSource&);
   Checkpoint (*open)(SourcePtr, const Limits&);
+  // The same of a damaged file; nullptr: this format has no such reader.
+  Checkpoint (*salvage)(SourcePtr, const Limits&, torch::Losses&) = nullptr;
 };
 
 std::span<const Format> formats();

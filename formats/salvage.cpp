@@ -1,13 +1,9 @@
 #include "formats/salvage.h"
 
-#include <array>
 #include <vector>
 
 #include "formats/formats.h"
-#include "formats/tar/archive.h"
 #include "formats/torch/losses.h"
-#include "formats/torch/readers.h"
-#include "formats/zip/end_record.h"
 #include "src/core/paths.h"
 #include "src/core/text.h"
 
@@ -133,13 +129,10 @@ class Pruning {
   std::vector<bool> counted_;             // what has been met
 };
 
-using Salvager = Checkpoint (*)(SourcePtr, const Limits&, torch::Losses&);
-
-// The reader of what the file begins like.
-Salvager find_salvager(const ByteSource& source) {
-  if (zip::looks_like_zip(source).matches) return torch::salvage_zip;
-  if (torch::starts_like_legacy(source)) return torch::salvage_legacy;
-  if (tar::looks_like_tar(source).matches) return torch::salvage_tar;
+// The format that the file begins like, where it has a reader for damaged files.
+const Format* find_salvager(const ByteSource& source) {
+  for (const Format& format : formats())
+    if (format.probe(source).matches) return format.salvage != nullptr ? &format : nullptr;
   return nullptr;
 }
 
@@ -148,14 +141,14 @@ Salvager find_salvager(const ByteSource& source) {
 Salvage salvage_checkpoint(SourcePtr source, const Limits& limits) {
   const std::string name = source->name();
   Salvage salvage;
-  const Salvager salvager = find_salvager(*source);
-  if (salvager == nullptr) {
+  const Format* format = find_salvager(*source);
+  if (format == nullptr) {
     salvage.checkpoint = open_checkpoint(std::move(source), limits);
     return salvage;
   }
   try {
     torch::Losses losses;
-    salvage.checkpoint = salvager(std::move(source), limits, losses);
+    salvage.checkpoint = format->salvage(std::move(source), limits, losses);
     Pruning(salvage, losses).run();
     salvage.story = losses.story;
     return salvage;

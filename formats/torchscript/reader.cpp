@@ -203,25 +203,61 @@ class Reader {
       storage.device = checkpoint_.device_index(aside.devices[storage.device]);
       checkpoint_.storages.push_back(std::move(storage));
     }
-    ValueGraph& values = checkpoint_.values;
     for (const StateDict::Entry& entry : state.tensors) {
-      if (aside.values.kind(entry.tensor) == Kind::composite)
-        throw Error(Code::unsupported_tensor, "a frozen weight is a sparse or quantized tensor")
-            .at(aside.values.at(entry.tensor));
-      Tensor tensor = aside.tensors[aside.values.index(entry.tensor)];
-      if (tensor.storage != kNoStorage) tensor.storage += first;
-      tensor.dims = checkpoint_.add_dims(aside.shape(tensor), aside.strides(tensor));
-      tensor.requires_grad = false;
-      checkpoint_.tensors.push_back(tensor);
-      const NodeId pair[] = {
-          values.make_text(entry.path),
-          values.make_indexed(Kind::tensor, static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1))};
-      values.append(root, pair);
+      const NodeId pair[] = {checkpoint_.values.make_text(entry.path), adopt(aside, entry.tensor, first)};
+      checkpoint_.values.append(root, pair);
     }
     return state.tensors.size();
   } catch (Error& error) {
     error.in(zip::in_record(records_.root() + std::string(kConstants)));
     throw;
+  }
+
+  // A tensor of another checkpoint whose storages were added from `first` on, with the parts that it is made
+  // of.
+  NodeId adopt(const Checkpoint& aside, NodeId node, std::uint32_t first) {
+    if (aside.values.kind(node) == Kind::tensor) return adopt_strided(aside, node, first);
+    const auto items = aside.values.items(node);
+    std::vector<NodeId> parts;
+    for (const NodeId part : std::vector<NodeId>(items.begin(), items.end()))
+      parts.push_back(adopt_part(aside, part, first));
+    return checkpoint_.values.make_composite(aside.values.composite(node), 0, parts);
+  }
+
+  NodeId adopt_strided(const Checkpoint& aside, NodeId node, std::uint32_t first) {
+    Tensor tensor = aside.tensors[aside.values.index(node)];
+    if (tensor.storage != kNoStorage) tensor.storage += first;
+    tensor.dims = checkpoint_.add_dims(aside.shape(tensor), aside.strides(tensor));
+    tensor.requires_grad = false;
+    checkpoint_.tensors.push_back(tensor);
+    return checkpoint_.values.make_indexed(Kind::tensor,
+                                           static_cast<std::uint32_t>(checkpoint_.tensors.size() - 1));
+  }
+
+  NodeId adopt_part(const Checkpoint& aside, NodeId part, std::uint32_t first) {
+    ValueGraph& values = checkpoint_.values;
+    switch (aside.values.kind(part)) {
+      case Kind::tensor:
+        return adopt_strided(aside, part, first);
+      case Kind::integer:
+        return values.make_integer(aside.values.integer(part));
+      case Kind::real:
+        return values.make_real(aside.values.real(part));
+      case Kind::boolean:
+        return values.make_boolean(aside.values.boolean(part));
+      case Kind::none:
+        return values.make_none();
+      case Kind::tuple:
+      case Kind::size: {
+        std::vector<NodeId> sizes;
+        for (const NodeId size : aside.values.items(part))
+          sizes.push_back(values.make_integer(aside.values.as_integer(size).value_or(0)));
+        return values.make_tuple(sizes);
+      }
+      default:
+        throw Error(Code::bad_tensor, "a tensor is made of something that is no part of one")
+            .at(aside.values.at(part));
+    }
   }
 
   // Files that are not part of a state_dict.

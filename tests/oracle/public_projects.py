@@ -21,9 +21,6 @@ OUTCOMES = (CONVERTS, REFUSED, DIAGNOSED, "does not load", "crash or hang")
 # Traits of files that call what only somebody's library has; by the rule they are refused.
 CALLS = {"pandas"}
 
-# Formats whose readers come later: their files may end in a diagnosis. To be emptied.
-LATER = ("pickle", "legacy-tar", "torchscript-zip", "sb3-zip")
-
 
 class Public:
     def __init__(self, row):
@@ -48,8 +45,7 @@ def check(public):
             convert(public, out, layout, result)
         if keep.exists():
             result["failures"] += compare(public, oracle.load_safely(keep), result)
-    result["later"] = public.format in LATER and result["outcome"] in (REFUSED, DIAGNOSED)
-    if result["outcome"] != public.wanted() and not result["later"]:
+    if result["outcome"] != public.wanted():
         result["failures"].insert(0, "is %s, should be %s: %s" % (result["outcome"], public.wanted(), result["note"]))
     return result
 
@@ -159,10 +155,10 @@ def main():
         if r.get("note"):
             print("%-8s %s: %s" % (r["outcome"], r["label"], r["note"][:200]))
 
-    columns = ("files",) + OUTCOMES + ("compared", "later")
+    columns = ("files",) + OUTCOMES + ("compared",)
     table = collections.OrderedDict()
     for r in results:
-        more = [c for c in ("compared", "later") if r.get(c)]
+        more = [c for c in ("compared",) if r.get(c)]
         table.setdefault(r["group"], collections.Counter()).update([r.get("outcome", "crash or hang"), "files"] + more)
     print("\n%-28s" % "format" + "".join("%20s" % c for c in columns))
     for group, counts in sorted(table.items()):

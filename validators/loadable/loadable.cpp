@@ -52,6 +52,8 @@ bool is_own(const Checkpoint& checkpoint, const Storage& storage) {
          storage.key.find_first_not_of("0123456789") == std::string::npos;
 }
 
+constexpr std::string_view kScript = "TorchScript archive";
+
 void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& objections) {
   const Container& container = checkpoint.container;
   const auto object = [&](Obstacle obstacle, std::string_view subject, std::string what) {
@@ -61,6 +63,11 @@ void object_to_container(const Checkpoint& checkpoint, std::vector<Objection>& o
     return std::any_of(checkpoint.storages.begin(), checkpoint.storages.end(),
                        [&](const Storage& storage) { return is_own(checkpoint, storage) && also(storage); });
   };
+  if (container.format == kScript)
+    return object(Obstacle::container, container.format,
+                  container.storage_folder == "data"
+                      ? "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``"
+                      : "PytorchStreamReader failed locating file data.pkl: file not found");
   if (container.format == "legacy tar")
     object(Obstacle::container, container.format,
            "Cannot use weights_only=True with files saved in the legacy .tar format (PyTorch ≤ 0.1.9)");
@@ -135,7 +142,8 @@ std::string_view obstacle_name(Obstacle obstacle) {
 
 Loadability judge_loadable(const Checkpoint& checkpoint, const PickleFacts& pickle) {
   Loadability verdict;
-  verdict.objections = object_to_pickle(checkpoint, pickle);
+  // torch looks for TorchScript before it looks into the pickle.
+  if (checkpoint.container.format != kScript) verdict.objections = object_to_pickle(checkpoint, pickle);
   object_to_container(checkpoint, verdict.objections);
   verdict.loads = verdict.objections.empty();
   judge_mapping(checkpoint, verdict);
