@@ -172,7 +172,7 @@ TEST(Modules, WhatPlainAttributesHoldIsSaidToBeLost) {
   std::string said;
   for (const Note& note : checkpoint.notes)
     if (note.code == Code::lost_value) said = note.what;
-  EXPECT_EQ(said, "attribute heads of gone.Net holds tensors or modules that state_dict() leaves out");
+  EXPECT_EQ(said, "attribute heads of gone.Net is no part of state_dict() and is left out");
 }
 
 TEST(Modules, LazyParameterWithoutValuesIsAClearError) {

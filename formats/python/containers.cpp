@@ -175,24 +175,34 @@ std::string class_of(const Call& call, NodeId instance) {
   return global == kNoNode ? "" : call.graph.dotted_name(global);
 }
 
-// getattr(scheduler, 'method'): how OneCycleLR and CyclicLR pickle their bound methods.  The rule allows
-// nothing else.
+// The class of functions that torch builds in: torch.tanh is pickled as getattr(torch._C._VariableFunctions,
+// 'tanh').  Modules keep such functions as attributes.
+bool is_torch_functions(const ValueGraph& graph, NodeId value) {
+  if (graph.kind(value) != Kind::global || graph.text(graph.module(value)) != "torch._C") return false;
+  const std::string_view name = graph.text(graph.attribute(value));
+  return name == "_VariableFunctions" || name == "_VariableFunctionsClass";
+}
+
+// getattr(scheduler, 'method'): how OneCycleLR and CyclicLR pickle their bound methods; and getattr of
+// torch's own functions, which is their name.  The rule allows nothing else.
 bool make_bound_method(Call& call) {
   const auto refuse = [&](const std::string& why) {
     throw Error(Code::unsafe_global, "unsafe global " + call.module() + "." + call.name() + ": " + why)
         .at(call.graph.at(call.id));
   };
   if (call.arguments.size() != 2) refuse("it does not take a scheduler and a name");
-  const std::string owner = class_of(call, call.arguments[0]);
+  const bool function = is_torch_functions(call.graph, call.arguments[0]);
+  const std::string owner = function ? "torch" : class_of(call, call.arguments[0]);
   const auto attribute = call.graph.as_text(call.arguments[1]);
-  if (!owner.starts_with("torch.optim.lr_scheduler."))
+  if (!function && !owner.starts_with("torch.optim.lr_scheduler."))
     refuse("it takes an attribute of something that is no scheduler of torch");
   if (!attribute || !is_dotted_identifier(*attribute) || attribute->find('.') != std::string_view::npos)
     refuse("it takes an attribute that is no identifier");
   call.need_nothing_after();
   const std::string dotted = owner + "." + std::string(attribute.value_or(""));
   call.become_text(dotted);
-  call.note(Code::object_to_data, "bound method → its name as text, " + dotted);
+  call.note(Code::object_to_data,
+            std::string(function ? "function" : "bound method") + " → its name as text, " + dotted);
   return true;
 }
 

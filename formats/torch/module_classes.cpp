@@ -97,8 +97,11 @@ bool is_quantized_convolution(std::string_view class_name) {
 std::int64_t module_version(const ValueGraph& graph, std::string_view class_name, NodeId state) {
   if (const NodeId own = graph.find(state, "_version"); own != kNoNode)
     if (const auto number = graph.as_integer(own)) return *number;
-  const NodeId buffers = graph.find(state, "_buffers");
-  if (has_key(graph, buffers, "running_mean") && has_key(graph, buffers, "num_batches_tracked")) return 2;
+  // Norms that track nothing keep None under these names, until 1.x among the parameters.
+  for (const std::string_view part : {"_buffers", "_parameters"})
+    if (const NodeId dict = graph.find(state, part);
+        has_key(graph, dict, "running_mean") && has_key(graph, dict, "num_batches_tracked"))
+      return 2;
   const std::string_view name = short_name(class_name);
   for (const ClassVersion& row : kVersions)
     if (glob_match(row.name, name)) return row.version;

@@ -184,8 +184,6 @@ void InspectionText::modules() {
   const std::size_t most =
       style_.all || style_.tree || all.size() <= kModulesShown + 1 ? all.size() : kModulesShown;
   for (std::size_t i = 0; i < most; ++i) {
-    if (all[i].path.empty() && !all[i].object.empty())
-      put_("  " + escape_for_terminal(all[i].object) + ":\n");
     put_(cut_end("  " + module_line(all[i]), style_.width) + "\n");
   }
   if (most < all.size()) put_("  … " + grouped(all.size() - most) + " more (--all)\n");

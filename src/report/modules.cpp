@@ -144,11 +144,15 @@ std::string module_line(const ModuleFacts& module) {
   const auto depth =
       path.empty() ? 0u : 1u + static_cast<unsigned>(std::count(path.begin(), path.end(), '.'));
   std::string text(2 * static_cast<std::size_t>(std::min(depth, 40u)), ' ');
-  if (!path.empty()) text += escape_for_terminal(path.substr(path.rfind('.') + 1)) + "  ";
+  const std::string name = path.empty() ? module.object : path.substr(path.rfind('.') + 1);
+  if (!name.empty()) text += escape_for_terminal(name) + "  ";
   text += escape_for_terminal(short_class(module.class_name));
   std::string_view before = "  ";
-  for (const auto& [name, value] : module.attributes) {
-    text.append(before).append(escape_for_terminal(name)).append("=").append(std::visit(InText{}, value));
+  for (const auto& [attribute, value] : module.attributes) {
+    text.append(before)
+        .append(escape_for_terminal(attribute))
+        .append("=")
+        .append(std::visit(InText{}, value));
     before = ", ";
   }
   return text;
