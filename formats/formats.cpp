@@ -59,6 +59,20 @@ Checkpoint open_shards(SourcePtr source, const Limits& limits) {
   });
 }
 
+// --- pickles without a container
+
+// Any bytes that start like a pickle could be one, so a name that promises something else is believed:
+// whoever opens a .npz must not be given what a pickle makes.
+Checkpoint open_bare_pickle(SourcePtr source, const Limits& limits) {
+  static constexpr std::string_view kOthers[] = {".h5", ".hdf5", ".npz", ".npy", ".safetensors"};
+  for (const std::string_view suffix : kOthers)
+    if (source->name().ends_with(suffix))
+      throw Error(Code::not_a_checkpoint,
+                  "its name ends in " + std::string(suffix) + ", but it starts like a plain pickle")
+          .with_hint("rename it to .pkl if that is what it should be");
+  return torch::open_pickle(std::move(source), limits);
+}
+
 constexpr auto kFormats = std::to_array<Format>({
     {"pickle of an archive", torch::looks_like_pickle_of_archive, torch::open_pickle},
     {"npz", numpy::looks_like_npz, numpy::open_npz},
@@ -74,7 +88,7 @@ constexpr auto kFormats = std::to_array<Format>({
     {"safetensors", safetensors::looks_like_safetensors, safetensors::open_safetensors},
     {"safetensors index", safetensors::looks_like_index, open_shards},
     {"something else", probe_other, open_other},
-    {"pickle", torch::looks_like_pickle, torch::open_pickle},
+    {"pickle", torch::looks_like_pickle, open_bare_pickle},
 });
 
 }  // namespace

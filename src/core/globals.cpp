@@ -181,6 +181,7 @@ constexpr auto kClassPackages = std::to_array<std::pair<std::string_view, Role>>
     {"torch.ao.nn.", module_class},
     {"torch.legacy.nn.", module_class},
     {"torch.utils.data.", torch_class},
+    {"torch.utils.hooks.", torch_class},
     {"torch.distributions.", torch_class},
     {"torch._dynamo.decorators.", torch_class},
     {"torch.distributed.tensor.", torch_class},
