@@ -53,8 +53,12 @@ void put_optimizer(Checkpoint& checkpoint, std::vector<std::string> keys, std::i
 }
 
 TEST(Fingerprint, ReadsTheContainer) {
-  EXPECT_EQ(possible(zip_of("archive", false)), "1.5 – 1.9");
-  EXPECT_EQ(likely(zip_of("archive", false)), "1.6 – 1.9");
+  EXPECT_EQ(possible(zip_of("archive", false)), "1.5 – 1.8");
+  Checkpoint third = zip_of("archive", false);
+  third.container.version = "3";
+  EXPECT_EQ(possible(third), "1.6 – 1.8");
+  third.container.version = "2";
+  EXPECT_EQ(possible(third), "1.5");
   EXPECT_EQ(possible(zip_of("archive", true)), "1.9 – 2.0");
   EXPECT_EQ(likely(zip_of("archive", true)), "1.9 – 1.12");
   EXPECT_EQ(possible(zip_of("x", true)), "1.13 – 2.0");

@@ -125,8 +125,8 @@ TEST(PlainPickle, WhatFollowsTheLastIsAnErrorUnlessItIsBlank) {
 TEST(PlainPickle, ProtocolZeroIsToldFromProse) {
   EXPECT_EQ(open_text("(lp0\nI1\naF2.5\na.").values.entry_count(0), 0u);
   EXPECT_EQ(open_text("I01\n.").container.format, "pickle");
-  EXPECT_EQ(complaint("I am a text\nand no pickle\n"), Code::unknown_format);
-  EXPECT_EQ(complaint("(c) 2019 the authors\n"), Code::unknown_format);
+  EXPECT_EQ(complaint("I am a text\nand no pickle\n"), Code::not_a_checkpoint);
+  EXPECT_EQ(complaint("(c) 2019 the authors\n"), Code::not_a_checkpoint);
   EXPECT_EQ(complaint("cos\nsystem\n(S'x'\ntR."), Code::unsafe_global);
 }
 

@@ -20,8 +20,10 @@ def weights_of(state):
     found, storages = {}, set()
     for container, key, path in tensors_of(state):
         tensor = container[key]
+        if not is_plain(tensor) or tensor.dtype not in known or not path or "/" in path:
+            continue
         name = tensor.untyped_storage()._cdata
-        if is_plain(tensor) and tensor.dtype in known and name not in storages and path and "/" not in path:
+        if name not in storages:
             storages.add(name)
             found[path] = whole(tensor)
     return found

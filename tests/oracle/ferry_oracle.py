@@ -731,7 +731,7 @@ def differences(a, b, path="", pairs=None):
             mine, other = parts_of(a), parts_of(b)
             if facts_of(a) != facts_of(b) or list(mine) != list(other):
                 return ["%s: %s became %s" % (path, facts_of(a), facts_of(b))]
-            return [d for part in mine for d in differences(mine[part], other[part], "%s.%s" % (path, part))]
+            return [d for part in mine for d in differences(mine[part].contiguous(), other[part].contiguous(), "%s.%s" % (path, part))]
         if a.dtype != b.dtype or a.shape != b.shape or a.requires_grad != b.requires_grad:
             return ["%s: another tensor" % path]
         if a.stride() != b.stride() or bits(a.resolve_conj().resolve_neg()) != bits(b.resolve_conj().resolve_neg()):
