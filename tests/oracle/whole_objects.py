@@ -143,8 +143,12 @@ def check_remarks(folder):
         status, message, target = save_and_convert(folder, thing)
         if status != 0 or code not in message or list(oracle.load_safely(target)) != keys:
             failures.append("%s %s: exit %s, %s" % (code, keys, status, message))
-    status, message, target = save_and_convert(folder, torch.nn.LazyLinear(2))
+    target.unlink()
+    status, message, target = save_and_convert(folder, {"w": torch.nn.UninitializedParameter()})
     if status != 2 or "TF207" not in message:
+        failures.append("a parameter without values: exit %s, %s" % (status, message))
+    status, message, target = save_and_convert(folder, torch.nn.LazyLinear(2))
+    if status != 2 or "TF207" not in message or target.exists():
         failures.append("a lazy module: exit %s, %s" % (status, message))
     return failures
 
