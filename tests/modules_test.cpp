@@ -196,5 +196,18 @@ TEST(Optimizers, ParametersBecomePositionsAndComeLastInTheirGroup) {
   EXPECT_EQ(graph.as_integer(numbers[1]), 1);
 }
 
+// getattr(owner, 'name') of an owner that is a name.
+TEST(Schedulers, GetattrOfASchedulersClassIsAName) {
+  const auto taken = [](const std::string& owner) {
+    return "c__builtin__\ngetattr\nc" + owner + text("_triangular") + "\x86R.";
+  };
+  const Checkpoint checkpoint = read(taken("torch.optim.lr_scheduler\nCyclicLR\n"));
+  EXPECT_EQ(checkpoint.values.text(checkpoint.values.root()),
+            "torch.optim.lr_scheduler.CyclicLR._triangular");
+  EXPECT_EQ(failure(taken("torch.optim.lr_scheduler\nmath\n")), Code::unsafe_global);
+  EXPECT_EQ(failure(taken("torch._C\n_nn\n")), Code::unsafe_global);
+  EXPECT_EQ(failure(taken("gone\nNet\n")), Code::unsafe_global);
+}
+
 }  // namespace
 }  // namespace ferry

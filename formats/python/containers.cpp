@@ -166,8 +166,13 @@ bool make_range_or_slice(Call& call) {
   return true;
 }
 
-// The class of an instance; a scheduler holds its own bound methods, so it may not have been built yet.
+// The class of an instance, or a class itself, of which CyclicLR of 2.x takes a static method; a scheduler
+// holds its own bound methods, so it may not have been built yet.
 std::string class_of(const Call& call, NodeId instance) {
+  if (call.graph.kind(instance) == Kind::global) {
+    const auto& known = call.context.find(instance);
+    return known && known->role == Role::scheduler_class ? call.graph.dotted_name(instance) : "";
+  }
   if (const auto done = call.context.schedulers.find(instance); done != call.context.schedulers.end())
     return done->second;
   if (call.graph.kind(instance) != Kind::call || call.graph.form(instance) == CallForm::reduce) return "";
