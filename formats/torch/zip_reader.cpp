@@ -53,7 +53,6 @@ Checkpoint read_zip(const SourcePtr& source, Records records, const Limits& limi
   const std::string program_name = record.name;
   const std::size_t program_size = program->size();
   StorageTable table(checkpoint, StorageTable::Layout::zip);
-  bool unsummed = false;
   try {
     describe_program(checkpoint, decode_program(std::move(program), 0, checkpoint.globals));
     table.resolve();
