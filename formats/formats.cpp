@@ -23,11 +23,6 @@
 namespace ferry {
 namespace {
 
-std::string head_of(const ByteSource& source, std::size_t size) {
-  const auto bytes = source.read({0, std::min<std::uint64_t>(size, source.size())});
-  return std::string(as_text(Bytes(bytes)));
-}
-
 // --- what is no checkpoint
 
 Likeness probe_other(const ByteSource& source) {
