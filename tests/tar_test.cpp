@@ -12,13 +12,13 @@ namespace {
 struct Block {
   std::string name = "pickle";
   char type = '0';
-  std::string data;
-  std::string size;  // of the field; empty: that of the data, in octal
+  std::string data = {};
+  std::string size = {};  // of the field; empty: that of the data, in octal
   std::string magic = std::string(
       "ustar\0"
       "00",
       8);
-  std::string prefix;
+  std::string prefix = {};
 };
 
 std::string padded(std::string text) {
