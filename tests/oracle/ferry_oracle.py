@@ -9,10 +9,10 @@ Environment: TORCHFERRY (the binary), TORCHFERRY_SHARED (the data; else ../share
 """
 import ast
 import collections
+import concurrent.futures
 import fnmatch
 import importlib.util
 import json
-import multiprocessing
 import os
 import pathlib
 import re
@@ -122,8 +122,9 @@ def run_checks(check, items):
     if importlib.util.find_spec("torch") is None:
         print("torch is missing: nothing compared")
         sys.exit(77)
-    with multiprocessing.Pool(2, _worker_start) as pool:
-        return pool.map(_guarded, [(check, i) for i in items], chunksize=4)
+    # Not multiprocessing.Pool: it waits for ever for what a worker that crashed had to do.
+    with concurrent.futures.ProcessPoolExecutor(2, initializer=_worker_start) as pool:
+        return list(pool.map(_guarded, [(check, i) for i in items], chunksize=4))
 
 
 def report(results):

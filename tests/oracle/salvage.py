@@ -48,11 +48,7 @@ def text_of(key):
 
 
 def same(a, b):
-    import torch
-    if (a.dtype, a.shape, a.stride()) != (b.dtype, b.shape, b.stride()):
-        return False
-    raw = [t.detach().contiguous().reshape(-1).view(torch.uint8) if t.numel() else torch.zeros(0) for t in (a, b)]
-    return torch.equal(*raw)
+    return not oracle.differences(a.detach(), b.detach())
 
 
 def salvage(source, target):
@@ -99,5 +95,5 @@ def check(case):
 
 if __name__ == "__main__":
     pattern = sys.argv[1] if len(sys.argv) > 1 else "*"
-    cases = [c for c in oracle.cases(pattern) if c.group.startswith("fixtures") or zlib.crc32(c.label.encode()) % 8 == 0]
+    cases = [c for c in oracle.cases(pattern) if zlib.crc32(c.label.encode()) % 8 == 0 or c.group in ("fixtures/tar", "fixtures/hand-made")]
     sys.exit(oracle.report(oracle.run_checks(check, cases)))
