@@ -8,6 +8,7 @@
 
 #include "formats/formats.h"
 #include "formats/torch/graft.h"
+#include "formats/zip/directory.h"
 #include "formats/zip/local.h"
 #include "formats/zip/member.h"
 #include "src/core/error.h"
@@ -20,8 +21,7 @@ constexpr auto kSuffixes = std::to_array<std::string_view>(
     {".pth", ".pt", ".ckpt", ".pth.tar", ".th", ".bin", ".pkl", ".pickle", ".model", ".safetensors"});
 constexpr std::size_t kNamedMost = 8;
 
-bool is_checkpoint(const zip::Record& record) {
-  const std::string_view name = record.name;
+bool is_checkpoint(std::string_view name) {
   // "__MACOSX/._model.pth" is no model.
   const std::string_view base = name.substr(name.rfind('/') + 1);
   if (base.starts_with(".") || name.starts_with("__MACOSX/")) return false;
@@ -30,18 +30,26 @@ bool is_checkpoint(const zip::Record& record) {
   });
 }
 
-bool belongs_to_others(const zip::Record& record) {
-  const std::string_view base = std::string_view(record.name).substr(record.name.rfind('/') + 1);
+bool belongs_to_others(std::string_view name) {
+  const std::string_view base = name.substr(name.rfind('/') + 1);
   return base == "data.pkl" || base == "constants.pkl" || base == "model.json" || base == "archive_format";
 }
 
 std::vector<const zip::Record*> members(const zip::Archive& archive) {
   std::vector<const zip::Record*> found;
-  for (const zip::Record& record : archive.records()) {
-    if (belongs_to_others(record)) return {};
-    if (is_checkpoint(record)) found.push_back(&record);
-  }
+  for (const zip::Record& record : archive.records())
+    if (is_checkpoint(record.name)) found.push_back(&record);
   return found;
+}
+
+bool holds_checkpoints(const ByteSource& source) {
+  bool found = false, others = false;
+  zip::each_name(source, [&](std::string_view name) {
+    found = found || is_checkpoint(name);
+    others = others || belongs_to_others(name);
+    return !others;
+  });
+  return found && !others;
 }
 
 [[noreturn]] void throw_several(const std::vector<const zip::Record*>& found) {
@@ -61,13 +69,8 @@ Likeness looks_archived(const ByteSource& source) {
   if (!zip.matches) return {false, zip.reason};
   const std::string no = "it is a zip archive without members that are named like checkpoints";
   if (zip::first_record_name(source).ends_with("data.pkl")) return {false, no};
-  try {
-    const auto shared = SourcePtr(&source, [](const ByteSource*) {});
-    const bool found = !members(zip::Archive::open(shared, Limits{})).empty();
-    return {found, found ? "it is a zip archive with members that are named like checkpoints" : no};
-  } catch (const Error&) {
-    return {false, no};  // whoever reads broken archives will say what is wrong with it
-  }
+  const bool found = holds_checkpoints(source);
+  return {found, found ? "it is a zip archive with members that are named like checkpoints" : no};
 }
 
 Checkpoint open_archived(SourcePtr source, const Limits& limits) {

@@ -1,6 +1,5 @@
 #include "formats/formats.h"
 
-#include <algorithm>
 #include <array>
 
 #include "formats/archived.h"

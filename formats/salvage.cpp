@@ -12,9 +12,9 @@ namespace {
 
 const std::string kPartOfLost = "the storage that it is a part of is not whole";
 
-bool is_container(Kind kind) {
-  return kind == Kind::dict || kind == Kind::list || kind == Kind::tuple || kind == Kind::set ||
-         kind == Kind::size;
+// What can go on without one of its items: not a tensor that is made of others.
+bool can_lack(const ValueGraph& graph, NodeId id) {
+  return graph.is_container(id) && graph.kind(id) != Kind::composite;
 }
 
 std::string describe(const Checkpoint& checkpoint, const Tensor& tensor) {
@@ -68,7 +68,7 @@ class Pruning {
     }
     std::vector<NodeId> parts;
     for (std::size_t i = nodes.size(); i-- > 0;) {
-      if (is_container(graph_.kind(nodes[i]))) continue;
+      if (can_lack(graph_, nodes[i])) continue;
       parts.clear();
       graph_.children(nodes[i], parts);
       for (const NodeId part : parts)

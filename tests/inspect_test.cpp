@@ -57,6 +57,7 @@ TEST(Fingerprint, ReadsTheContainer) {
   Checkpoint third = zip_of("archive", false);
   third.container.version = "3";
   EXPECT_EQ(possible(third), "1.6 – 1.8");
+  EXPECT_EQ(likely(third), "1.6 – 1.8");
   third.container.version = "2";
   EXPECT_EQ(possible(third), "1.5");
   EXPECT_EQ(possible(zip_of("archive", true)), "1.9 – 2.0");

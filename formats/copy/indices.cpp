@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
 
 #include "formats/copy/storage_stream.h"
 #include "src/core/checked.h"
@@ -196,9 +195,13 @@ class Checker {
 }  // namespace
 
 void check_indices(const Checkpoint& checkpoint) {
+  const ValueGraph& graph = checkpoint.values;
+  bool any = false;  // of nearly all files none: no walk is needed to see that
+  for (NodeId id = 0; id < graph.node_count() && !any; ++id) any = graph.kind(id) == Kind::composite;
+  if (!any) return;
   Checker checker(checkpoint);
-  for (const NodeId id : checkpoint.values.reachable())
-    if (checkpoint.values.kind(id) == Kind::composite) checker.check(id);
+  for (const NodeId id : graph.reachable())
+    if (graph.kind(id) == Kind::composite) checker.check(id);
 }
 
 }  // namespace ferry::copy

@@ -9,6 +9,7 @@
 #include "formats/torch/nested.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
+#include "formats/zip/directory.h"
 #include "formats/zip/local.h"
 #include "formats/zip/member.h"
 #include "src/core/error.h"
@@ -24,10 +25,16 @@ constexpr std::size_t kNamedMost = 8;
 
 bool is_weights(const zip::Record& record) { return record.name.ends_with(kWeights); }
 
-bool has_layout(const zip::Archive& archive) {
-  if (archive.find(kVersion) != nullptr) return true;
-  // Before 0.9 nothing but the policy tells.
-  return archive.find(kData) != nullptr && archive.find("policy.pth") != nullptr;
+// By its version record; before 0.9 nothing but the policy tells.
+bool has_layout(const ByteSource& source) {
+  bool version = false, data = false, policy = false;
+  zip::each_name(source, [&](std::string_view name) {
+    version = version || name == kVersion;
+    data = data || name == kData;
+    policy = policy || name == "policy.pth";
+    return !version;
+  });
+  return version || (data && policy);
 }
 
 std::string list_of(const std::vector<std::string>& names) {
@@ -148,13 +155,8 @@ Likeness looks_like_sb3(const ByteSource& source) {
   const std::string no = "it is a zip archive without a version of stable-baselines3 and a policy";
   // torch.save begins with its program; archives of 100,000 tensors must not be listed twice.
   if (zip::first_record_name(source).ends_with("data.pkl")) return {false, no};
-  try {
-    const auto shared = SourcePtr(&source, [](const ByteSource*) {});
-    const bool found = has_layout(zip::Archive::open(shared, Limits{}));
-    return {found, found ? "it is a zip archive with the members of stable-baselines3" : no};
-  } catch (const Error&) {
-    return {false, no};  // whoever reads broken archives will say what is wrong with it
-  }
+  const bool found = has_layout(source);
+  return {found, found ? "it is a zip archive with the members of stable-baselines3" : no};
 }
 
 Checkpoint open_sb3(SourcePtr source, const Limits& limits) {

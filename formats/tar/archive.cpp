@@ -6,33 +6,13 @@
 #include "formats/tar/header.h"
 #include "formats/tar/layout.h"
 #include "src/core/checked.h"
+#include "src/core/slice.h"
 #include "src/core/text.h"
 
 namespace ferry::tar {
 namespace {
 
 constexpr std::uint64_t kExtensionMax = 1 << 20;  // bytes of one extended header: names, times, owners
-
-// A run of bytes of another source.
-class PartOfSource final : public ByteSource {
- public:
-  PartOfSource(SourcePtr whole, ByteRange range) : whole_(std::move(whole)), range_(range) {}
-  const std::string& name() const override { return whole_->name(); }
-  std::uint64_t size() const override { return range_.size; }
-  void read_at(std::uint64_t offset, std::span<std::byte> out) const override {
-    if (!fits(offset, out.size(), range_.size))
-      throw Error(Code::truncated, std::to_string(out.size()) + " bytes are needed where " +
-                                       std::to_string(range_.size - std::min(offset, range_.size)) +
-                                       " are left")
-          .at(offset);
-    whole_->read_at(range_.offset + offset, out);
-  }
-  void check_unchanged() const override { whole_->check_unchanged(); }
-
- private:
-  SourcePtr whole_;
-  ByteRange range_;
-};
 
 struct KindOfType {
   char type;
@@ -241,8 +221,8 @@ const Member* Archive::find(std::string_view name) const {
 
 SourcePtr Archive::bytes_of(const Member& member) const {
   const std::uint64_t begin = std::min(member.data_offset, source_->size());
-  return std::make_shared<PartOfSource>(source_,
-                                        ByteRange{begin, std::min(member.size, source_->size() - begin)});
+  return std::make_shared<SliceSource>(
+      source_, ByteRange{begin, std::min(member.size, source_->size() - begin)}, source_->name());
 }
 
 }  // namespace ferry::tar

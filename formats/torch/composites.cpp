@@ -62,15 +62,8 @@ bool Rebuilder::rebuild_nested(Call& call, std::span<const NodeId> arguments) {
 bool Rebuilder::rebuild_quantized(Call& call, std::span<const NodeId> arguments) {
   ValueGraph& graph = call.graph;
   call.need_nothing_after();
-  if (graph.kind(arguments[0]) != Kind::storage)
-    fail(call, "a tensor is rebuilt from something that is no storage");
-  const StorageView view = storages_.views()[graph.index(arguments[0])];
-  const Window window = read_window(call, arguments[1], arguments[2], arguments[3]);
-  Tensor tensor;
-  tensor.storage = view.storage;
-  tensor.dtype = checkpoint_.storages[view.storage].dtype;
-  check_inside(call, window, view, tensor.dtype);
-  tensor.offset = view.offset + window.offset;
+  Window window;
+  const Tensor tensor = read_view(call, arguments, std::nullopt, window);
 
   const auto quantizer = graph.items(arguments[4]);
   const NodeId scheme =

@@ -104,13 +104,9 @@ bool Rebuilder::rebuild_strided(Call& call, std::span<const NodeId> arguments, b
                                 bool has_dtype) {
   const ValueGraph& graph = call.graph;
   call.need_nothing_after();
-  if (graph.kind(arguments[0]) != Kind::storage)
-    fail_tensor(call, "a tensor is rebuilt from something that is no storage");
-  const StorageView view = storages_.views()[graph.index(arguments[0])];
-  const Window window = read_window(call, arguments[1], arguments[2], arguments[3]);
-  Tensor tensor;
-  tensor.storage = view.storage;
-  tensor.dtype = has_dtype ? read_dtype(call, arguments[6]) : checkpoint_.storages[view.storage].dtype;
+  Window window;
+  Tensor tensor = read_view(call, arguments,
+                            has_dtype ? std::optional(read_dtype(call, arguments[6])) : std::nullopt, window);
   if (has_grad) tensor.requires_grad = read_flag(call, arguments[4]);
   if (has_grad && graph.is_container(arguments[5]) && !graph.items(arguments[5]).empty())
     call.note(Code::attributes_dropped, "backward hooks of a tensor");
@@ -123,8 +119,6 @@ bool Rebuilder::rebuild_strided(Call& call, std::span<const NodeId> arguments, b
     tensor.conjugated = bit("conj");
     tensor.negated = bit("neg");
   }
-  check_inside(call, window, view, tensor.dtype);
-  tensor.offset = view.offset + window.offset;
   become_tensor(call, tensor, window);
   return true;
 }
@@ -290,6 +284,20 @@ bool Rebuilder::make_generator(Call& call) {
   call.become(parts[2]);
   call.note_data("the tensor of its state");
   return true;
+}
+
+Tensor Rebuilder::read_view(const Call& call, std::span<const NodeId> arguments, std::optional<DType> dtype,
+                            Window& window) const {
+  if (call.graph.kind(arguments[0]) != Kind::storage)
+    fail_tensor(call, "a tensor is rebuilt from something that is no storage");
+  const StorageView view = storages_.views()[call.graph.index(arguments[0])];
+  window = read_window(call, arguments[1], arguments[2], arguments[3]);
+  Tensor tensor;
+  tensor.storage = view.storage;
+  tensor.dtype = dtype.value_or(checkpoint_.storages[view.storage].dtype);
+  check_inside(call, window, view, tensor.dtype);
+  tensor.offset = view.offset + window.offset;
+  return tensor;
 }
 
 Rebuilder::Window Rebuilder::read_window(const Call& call, NodeId offset, NodeId shape,

@@ -47,6 +47,10 @@ class Rebuilder {
 
   Window read_window(const python::Call& call, NodeId offset, NodeId shape, NodeId strides) const;
   std::vector<std::int64_t> read_sizes(const python::Call& call, NodeId node, const char* what) const;
+  // (storage, offset, size, stride): a tensor that lies inside its storage, of the given type or the
+  // storage's.
+  Tensor read_view(const python::Call& call, std::span<const NodeId> arguments, std::optional<DType> dtype,
+                   Window& window) const;
   bool read_flag(const python::Call& call, NodeId node) const;
   DType read_dtype(const python::Call& call, NodeId node) const;
   void check_inside(const python::Call& call, const Window& window, const StorageView& view,
