@@ -53,12 +53,10 @@ bool holds_checkpoints(const ByteSource& source) {
 }
 
 [[noreturn]] void throw_several(const std::vector<const zip::Record*>& found) {
-  std::string names;
-  for (std::size_t i = 0; i < std::min(found.size(), kNamedMost); ++i)
-    names += (i > 0 ? ", " : "") + quote(found[i]->name, 80);
-  if (found.size() > kNamedMost) names += " and " + std::to_string(found.size() - kNamedMost) + " more";
-  throw Error(Code::unsupported_container,
-              "this is a zip archive of " + std::to_string(found.size()) + " checkpoints: " + names)
+  std::vector<std::string> names;
+  for (const zip::Record* record : found) names.push_back(record->name);
+  throw Error(Code::unsupported_container, "this is a zip archive of " + counted(names.size(), "checkpoint") +
+                                               ": " + listed(names, kNamedMost))
       .with_hint("unpack it and give the folder: every checkpoint in it is converted");
 }
 

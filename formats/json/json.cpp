@@ -33,6 +33,18 @@ class Cursor {
   const char** seen_;
 };
 
+// "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value -
+// invalid literal; last read: 'x'": the middle of it.
+std::string reason_of(std::string_view message) {
+  const std::size_t bracket = message.find("] ");
+  if (bracket != std::string_view::npos) message.remove_prefix(bracket + 2);
+  const std::size_t syntax = message.find("syntax error ");
+  if (syntax != std::string_view::npos) message.remove_prefix(syntax + 13);
+  return std::string(message.substr(0, std::min(message.find("; last read"), std::size_t{160})));
+}
+
+}  // namespace
+
 // The keys of the objects that are open.  They are compared when their object ends, by sorting: no choice of
 // names makes that slow, as it could with a hash table.
 class OpenKeys {
@@ -78,18 +90,6 @@ class OpenKeys {
   std::vector<Key> keys_;
   std::vector<std::size_t> firsts_;  // of each open object
 };
-
-// "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value -
-// invalid literal; last read: 'x'": the middle of it.
-std::string reason_of(std::string_view message) {
-  const std::size_t bracket = message.find("] ");
-  if (bracket != std::string_view::npos) message.remove_prefix(bracket + 2);
-  const std::size_t syntax = message.find("syntax error ");
-  if (syntax != std::string_view::npos) message.remove_prefix(syntax + 13);
-  return std::string(message.substr(0, std::min(message.find("; last read"), std::size_t{160})));
-}
-
-}  // namespace
 
 // Translates the parser's calls, and adds the rules that it does not have.
 class Reader {

@@ -110,13 +110,8 @@ class NpzReader {
 
   void note_skipped() {
     if (skipped_.empty()) return;
-    std::string names;
-    for (std::size_t i = 0; i < std::min(skipped_.size(), kSkippedNamed); ++i)
-      names += (i > 0 ? ", " : "") + quote(skipped_[i], 60);
-    if (skipped_.size() > kSkippedNamed)
-      names += ", and " + std::to_string(skipped_.size() - kSkippedNamed) + " more";
     checkpoint_.note(checkpoint_.values.root(), Code::archive_metadata,
-                     "members that are no arrays: " + names);
+                     "members that are no arrays: " + listed(skipped_, kSkippedNamed));
   }
 
   Checkpoint& checkpoint_;

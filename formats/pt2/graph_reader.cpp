@@ -13,8 +13,6 @@ namespace {
 
 constexpr int kNestingMax = 32;  // graphs inside graphs
 
-[[noreturn]] void broken(const std::string& what) { throw Error(Code::bad_pt2, what); }
-
 class GraphReader {
  public:
   explicit GraphReader(int depth) : depth_(depth) {}

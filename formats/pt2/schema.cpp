@@ -38,13 +38,13 @@ constexpr auto kScalarTypes = std::to_array<ScalarTypeRow>({
     {35, DType::uint64},
 });
 
-[[noreturn]] void broken(const std::string& what) { throw Error(Code::bad_pt2, what); }
-
 [[noreturn]] void not_a(std::string_view kind, std::string_view what) {
   broken(std::string(what) + " is not " + std::string(kind));
 }
 
 }  // namespace
+
+void broken(const std::string& what) { throw Error(Code::bad_pt2, what); }
 
 DType dtype_of(std::int64_t number) {
   for (const ScalarTypeRow& row : kScalarTypes)

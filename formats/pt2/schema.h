@@ -20,6 +20,8 @@ DType dtype_of(std::int64_t scalar_type);
 Layout layout_of(std::int64_t number);
 MemoryFormat memory_format_of(std::int64_t number);
 
+[[noreturn]] void broken(const std::string& what);  // throws Code::bad_pt2
+
 // Each throws Code::bad_pt2 when the member is not there or is something else; `what` names the owner.
 const json::Value& member(const json::Value& object, std::string_view name);
 const std::string& text_of(const json::Value& value, std::string_view what);

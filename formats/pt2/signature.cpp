@@ -10,8 +10,6 @@
 namespace ferry::pt2 {
 namespace {
 
-[[noreturn]] void broken(const std::string& what) { throw Error(Code::bad_pt2, what); }
-
 struct InputRow {
   std::string_view kind;
   InputSpec::Kind means;

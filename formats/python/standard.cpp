@@ -132,7 +132,7 @@ void put_item(const Call& call, DType dtype, NodeId item, std::vector<std::byte>
 }
 
 // array.array(type code, list of items), or (type code, bytes) in Python 2.
-bool make_array(Call& call) {
+bool make_typed_array(Call& call) {
   call.need_arguments(1, 2);
   call.need_nothing_after();
   const std::string code(call.graph.as_text(call.arguments[0]).value_or("?"));
@@ -210,7 +210,7 @@ bool interpret_standard(Call& call) {
     case Role::user_container:
       return make_user_container(call);
     case Role::std_array:
-      return make_array(call);
+      return make_typed_array(call);
     case Role::std_array_reconstruct:
       return reconstruct_array(call);
     case Role::zone_info:

@@ -37,14 +37,6 @@ bool has_layout(const ByteSource& source) {
   return version || (data && policy);
 }
 
-std::string list_of(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kNamedMost); ++i)
-    text += (i > 0 ? ", " : "") + quote(names[i], 60);
-  if (names.size() > kNamedMost) text += " and " + std::to_string(names.size() - kNamedMost) + " more";
-  return text;
-}
-
 class Reader {
  public:
   Reader(Checkpoint& checkpoint, const Limits& limits)
@@ -132,9 +124,10 @@ class Reader {
           std::to_string(serialized_.size()) +
               " values of data were written by cloudpickle and never loaded; what JSON says beside "
               "them was kept: " +
-              list_of(serialized_));
+              listed(serialized_, kNamedMost));
     if (!skipped_.empty())
-      checkpoint_.note(root, Code::archive_metadata, "members of no known use: " + list_of(skipped_));
+      checkpoint_.note(root, Code::archive_metadata,
+                       "members of no known use: " + listed(skipped_, kNamedMost));
   }
 
   Checkpoint& checkpoint_;

@@ -20,8 +20,9 @@ using pickle::Emitter;
 using pickle::Op;
 
 constexpr std::size_t kCountBytes = 8;
-constexpr std::string_view kMagic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";  // 0x1950a86a20f9469cfc6c
-constexpr std::int64_t kProtocolVersion = 1001;
+constexpr std::string_view kMagicBytes =
+    "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";  // 0x1950a86a20f9469cfc6c
+constexpr std::int64_t kProtocolWritten = 1001;
 
 void append(std::vector<std::byte>& out, const std::vector<std::byte>& bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
@@ -39,13 +40,13 @@ void append_program(std::vector<std::byte>& out, Fill fill) {
 // Magic number, protocol, and what is said of the machine.
 std::vector<std::byte> stream_head() {
   std::vector<std::byte> out;
-  append_program(out, [](Emitter& to) { to.big_integer(kMagic); });
-  append_program(out, [](Emitter& to) { to.integer(kProtocolVersion); });
+  append_program(out, [](Emitter& to) { to.big_integer(kMagicBytes); });
+  append_program(out, [](Emitter& to) { to.integer(kProtocolWritten); });
   append_program(out, [](Emitter& to) {
     to.op(Op::empty_dict);
     to.op(Op::mark);
     to.text("protocol_version");
-    to.integer(kProtocolVersion);
+    to.integer(kProtocolWritten);
     to.text("little_endian");
     to.boolean(true);
     to.text("type_sizes");
@@ -73,13 +74,13 @@ std::vector<std::size_t> sorted_keys(std::size_t count) {
 }
 
 void append_keys(std::vector<std::byte>& out, const std::vector<std::size_t>& order) {
-  constexpr std::size_t kBatch = 1000;
+  constexpr std::size_t kListBatch = 1000;
   append_program(out, [&](Emitter& to) {
     to.op(Op::empty_list);
     for (std::size_t i = 0; i < order.size(); ++i) {
-      if (i % kBatch == 0) to.op(Op::mark);
+      if (i % kListBatch == 0) to.op(Op::mark);
       to.text(std::to_string(order[i]));
-      if (i % kBatch == kBatch - 1 || i + 1 == order.size()) to.op(Op::appends);
+      if (i % kListBatch == kListBatch - 1 || i + 1 == order.size()) to.op(Op::appends);
     }
   });
 }

@@ -14,8 +14,8 @@ namespace ferry::torch {
 namespace {
 
 // torch/serialization.py: MAGIC_NUMBER = 0x1950a86a20f9469cfc6c, PROTOCOL_VERSION = 1001.
-constexpr std::string_view kMagic = "119547037146038801333356";
-constexpr std::int64_t kProtocolVersion = 1001;
+constexpr std::string_view kMagicDecimal = "119547037146038801333356";
+constexpr std::int64_t kProtocolRead = 1001;
 constexpr std::uint64_t kMagicProgramMax = 128;  // 15 bytes as torch writes it, more in text protocols
 
 // The five programs of a stream, one after the other, and where the next one starts.
@@ -50,12 +50,12 @@ class Stream {
 void check_header(Stream& stream) {
   const pickle::Decoded magic = stream.next("magic number");
   const NodeId root = magic.graph.root();
-  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != kMagic)
+  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != kMagicDecimal)
     fail("the magic number is wrong", 0);
   const std::uint64_t at = stream.offset();
   const pickle::Decoded version = stream.next("protocol version");
   const auto number = version.graph.as_integer(version.graph.root());
-  if (number != kProtocolVersion)
+  if (number != kProtocolRead)
     throw Error(Code::bad_version, "the protocol version is " +
                                        (number ? std::to_string(*number) : "no number") +
                                        " where 1001 is known")
@@ -211,7 +211,7 @@ bool starts_like_legacy(const ByteSource& source) {
     const auto bytes = std::make_shared<const std::vector<std::byte>>(source.read({0, *size}));
     const pickle::Decoded first = pickle::decode(bytes, 0, globals);
     return first.graph.kind(first.graph.root()) == Kind::big_integer &&
-           first.graph.integer_text(first.graph.root()) == kMagic;
+           first.graph.integer_text(first.graph.root()) == kMagicDecimal;
   } catch (const Error&) {
     return false;
   }

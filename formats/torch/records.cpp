@@ -14,13 +14,11 @@ constexpr int kVersionLeast = 1, kVersionMost = 10;  // torch's kMinSupportedFil
 
 [[noreturn]] void throw_missing(const zip::Archive& archive, std::string_view main) {
   constexpr std::size_t kNamedMost = 3;
-  const auto& records = archive.records();
-  std::string names;
-  for (std::size_t i = 0; i < records.size() && i < kNamedMost; ++i)
-    names += (i > 0 ? ", " : ": it holds ") + quote(records[i].name, 60);
+  std::vector<std::string> names;
+  for (const zip::Record& record : archive.records()) names.push_back(record.name);
   throw Error(Code::missing_record, "the archive has no " + std::string(main) +
-                                        ", so torch.save did not write it" + names +
-                                        (records.size() > kNamedMost ? ", …" : ""))
+                                        ", so torch.save did not write it" +
+                                        (names.empty() ? "" : ": it holds " + listed(names, kNamedMost)))
       .with_hint("where checkpoints lie in it, unzip it first");
 }
 

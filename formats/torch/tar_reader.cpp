@@ -26,17 +26,15 @@ const tar::Member& need(const tar::Archive& archive, std::string_view name) {
 // An archive of other things: the person should hear what is in it.
 void refuse_other_archives(const tar::Archive& archive) {
   static constexpr std::string_view kOwn[] = {"sys_info", "pickle", "tensors", "storages"};
-  std::string names;
-  for (std::size_t i = 0; i < archive.members().size(); ++i) {
-    const tar::Member& member = archive.members()[i];
+  std::vector<std::string> names;
+  for (const tar::Member& member : archive.members()) {
     if (std::find(std::begin(kOwn), std::end(kOwn), member.name) != std::end(kOwn)) return;
-    if (i < 3) names += (i > 0 ? ", " : "") + quote(member.name, 60);
+    names.push_back(member.name);
   }
-  const std::size_t count = archive.members().size();
   throw Error(Code::not_a_checkpoint,
-              count == 0 ? "this is an empty tar archive"
-                         : "this is a tar archive of other files, not a checkpoint: it holds " + names +
-                               (count > 3 ? " and " + std::to_string(count - 3) + " more" : ""))
+              names.empty()
+                  ? "this is an empty tar archive"
+                  : "this is a tar archive of other files, not a checkpoint: it holds " + listed(names, 3))
       .with_hint("unpack it with tar -xf; the checkpoints may be inside");
 }
 

@@ -127,16 +127,16 @@ std::string tell_damage(const zip::Recovered& found, std::size_t storages, std::
 // Without the pickle nobody knows what the storages are.
 [[noreturn]] void throw_no_pickle(const zip::Recovered& found, const std::string& why) {
   constexpr std::size_t kNamedMost = 5;
-  std::string names;
-  std::size_t storages = 0;
+  std::vector<std::string> storages;
   for (const zip::Record& record : found.records) {
     if (record.name.find("data/") == std::string::npos && record.name.find("tensors/") == std::string::npos)
       continue;
-    if (++storages <= kNamedMost) names += (storages > 1 ? ", " : ": ") + quote(record.name, 60);
+    storages.push_back(record.name);
   }
   throw Error(Code::missing_record, why + "; without it nobody can tell what the storages are, of which " +
-                                        grouped(storages) + (storages == 1 ? " is" : " are") +
-                                        " in the file" + names + (storages > kNamedMost ? ", …" : ""))
+                                        grouped(storages.size()) + (storages.size() == 1 ? " is" : " are") +
+                                        " in the file" +
+                                        (storages.empty() ? "" : ": " + listed(storages, kNamedMost)))
       .with_hint(std::string(info(Code::truncated).hint));
 }
 

@@ -18,10 +18,6 @@ namespace {
 std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 std::string folder_of(const std::string& path) { return path.substr(0, path.find_last_of('/') + 1); }
 
-std::string counted(std::size_t count, std::string_view noun) {
-  return grouped(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
-}
-
 // Tensors of which each shows a part of one storage, and which are written whole.
 std::size_t count_apart(const Checkpoint& checkpoint, const state::Flat& flat) {
   std::map<std::uint32_t, std::size_t> views;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMisfit = 1;
 
-std::string padded(std::string_view text, std::size_t width) {
+std::string padded_to(std::string_view text, std::size_t width) {
   return std::string(text) + std::string(width > text.size() ? width - text.size() : 0, ' ');
 }
 
@@ -31,7 +31,7 @@ void list_as_text() {
   std::size_t width = 0;
   for (const KnownRecipe& known : known_recipes()) width = std::max(width, known.name.size());
   for (const KnownRecipe& known : known_recipes())
-    print(padded(escape_for_terminal(known.name), width) + "  " +
+    print(padded_to(escape_for_terminal(known.name), width) + "  " +
           (known.error ? "broken: " + std::string(known.error->what())
                        : escape_for_terminal(known.recipe->about) + remark_of(known)) +
           "\n");
@@ -92,10 +92,6 @@ Trial try_recipe(const KnownRecipe& known, const std::string& path) {
     trial.error = error;
   }
   return trial;
-}
-
-std::string counted(std::size_t count, std::string_view one) {
-  return std::to_string(count) + " " + std::string(one) + (count == 1 ? "" : "s");
 }
 
 void print_as_text(const KnownRecipe& known, const std::optional<Trial>& trial) {

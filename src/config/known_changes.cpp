@@ -1,12 +1,10 @@
 #include "src/config/known_changes.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
 
-#include "src/core/error.h"
+#include "src/config/toml_values.h"
 #include "src/core/text.h"
 
 namespace ferry::config {
@@ -15,16 +13,12 @@ extern const char kKnownChangesText[];  // made of the file by CMakeLists.txt
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& what, const toml::source_region& place) {
-  throw Error(Code::bad_policy, what).in("line " + std::to_string(place.begin.line));
-}
-
 class RowReader {
  public:
   explicit RowReader(const toml::table& table) : table_(table) {}
 
   KnownChange read() const {
-    refuse_unknown();
+    refuse_unknown(table_, kKeys);
     KnownChange change;
     change.id = needed("id");
     change.title = needed("title");
@@ -47,20 +41,13 @@ class RowReader {
   }
 
  private:
-  void refuse_unknown() const {
-    static constexpr auto kKeys =
-        std::to_array<std::string_view>({"id", "title", "from", "to", "kind", "drift", "cuda_only",
-                                         "edge_inputs", "weights", "ops", "modules", "text", "cure", "link"});
-    for (const auto& [key, value] : table_)
-      if (std::find(kKeys.begin(), kKeys.end(), key.str()) == kKeys.end())
-        refuse("there is no key " + quote(key.str()) + " here", key.source());
-  }
+  static constexpr auto kKeys =
+      std::to_array<std::string_view>({"id", "title", "from", "to", "kind", "drift", "cuda_only",
+                                       "edge_inputs", "weights", "ops", "modules", "text", "cure", "link"});
 
   std::string text(std::string_view key) const {
     const toml::node* const node = table_.get(key);
-    if (node == nullptr) return "";
-    if (auto value = node->value_exact<std::string>()) return std::move(*value);
-    refuse(std::string(key) + " is a text", node->source());
+    return node == nullptr ? "" : text_of(*node, key);
   }
 
   std::string needed(std::string_view key) const {
@@ -70,24 +57,13 @@ class RowReader {
   }
 
   std::vector<std::string> texts(std::string_view key) const {
-    std::vector<std::string> all;
     const toml::node* const node = table_.get(key);
-    if (node == nullptr) return all;
-    const toml::array* const list = node->as_array();
-    if (list == nullptr) refuse(std::string(key) + " is a list of texts", node->source());
-    for (const toml::node& item : *list) {
-      auto value = item.value_exact<std::string>();
-      if (!value) refuse(std::string(key) + " is a list of texts", item.source());
-      all.push_back(std::move(*value));
-    }
-    return all;
+    return node == nullptr ? std::vector<std::string>{} : texts_of(*node, key);
   }
 
   bool truth(std::string_view key) const {
     const toml::node* const node = table_.get(key);
-    if (node == nullptr) return false;
-    if (const auto value = node->value_exact<bool>()) return *value;
-    refuse(std::string(key) + " is true or false", node->source());
+    return node != nullptr && truth_of(*node, key);
   }
 
   ChangeKind kind() const {
@@ -115,8 +91,7 @@ class RowReader {
 };
 
 std::vector<KnownChange> changes_of(const toml::table& document) {
-  for (const auto& [key, value] : document)
-    if (key.str() != "change") refuse("there is no key " + quote(key.str()) + " here", key.source());
+  refuse_unknown(document, std::array<std::string_view, 1>{"change"});
   std::vector<KnownChange> changes;
   std::set<std::string> ids;
   const toml::array* const rows = document["change"].as_array();
@@ -132,13 +107,7 @@ std::vector<KnownChange> changes_of(const toml::table& document) {
 
 }  // namespace
 
-std::vector<KnownChange> parse_known_changes(std::string_view text) {
-  try {
-    return changes_of(toml::parse(text));
-  } catch (const toml::parse_error& error) {
-    refuse(std::string(error.description()), error.source());
-  }
-}
+std::vector<KnownChange> parse_known_changes(std::string_view text) { return changes_of(parse_table(text)); }
 
 std::span<const KnownChange> known_changes() {
   static const std::vector<KnownChange> changes = parse_known_changes(kKnownChangesText);

@@ -1,40 +1,28 @@
 #include "src/config/package_ranges.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
-#include <initializer_list>
+#include <array>
 
-#include "src/core/error.h"
-#include "src/core/text.h"
+#include "src/config/toml_values.h"
 
 namespace ferry::config {
 namespace {
 
-[[noreturn]] void refuse(const std::string& what, const toml::source_region& place) {
-  throw Error(Code::bad_policy, what).in("line " + std::to_string(place.begin.line));
-}
-
-void refuse_unknown(const toml::table& table, std::initializer_list<std::string_view> allowed) {
-  for (const auto& [key, value] : table)
-    if (std::find(allowed.begin(), allowed.end(), key.str()) == allowed.end())
-      refuse("there is no key " + quote(key.str()) + " here", key.source());
-}
-
-std::string text_of(const toml::node& node, std::string_view key) {
-  if (auto value = node.value_exact<std::string>(); value && !value->empty()) return *std::move(value);
-  refuse(std::string(key) + " is a text", node.source());
+std::string filled(const toml::node& node, std::string_view key) {
+  std::string text = text_of(node, key);
+  if (text.empty()) refuse(std::string(key) + " is empty", node.source());
+  return text;
 }
 
 std::string needed(const toml::table& table, std::string_view key) {
   const toml::node* const node = table.get(key);
   if (node == nullptr) refuse("the row has no " + std::string(key), table.source());
-  return text_of(*node, key);
+  return filled(*node, key);
 }
 
 std::string optional(const toml::table& table, std::string_view key) {
   const toml::node* const node = table.get(key);
-  return node == nullptr ? "" : text_of(*node, key);
+  return node == nullptr ? "" : filled(*node, key);
 }
 
 template <typename Row>
@@ -60,7 +48,7 @@ std::vector<PackageRange> packages_of(const toml::table& row) {
   std::vector<std::pair<toml::source_position, PackageRange>> placed;
   for (const auto& [key, value] : *table) {
     const toml::source_position at = key.source().begin;
-    placed.push_back({at, {std::string(key.str()), text_of(value, key.str()), at.line}});
+    placed.push_back({at, {std::string(key.str()), filled(value, key.str()), at.line}});
   }
   std::sort(placed.begin(), placed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<PackageRange> packages;
@@ -69,12 +57,12 @@ std::vector<PackageRange> packages_of(const toml::table& row) {
 }
 
 TorchRow torch_row(const toml::table& table) {
-  refuse_unknown(table, {"from", "to", "packages"});
+  refuse_unknown(table, std::to_array<std::string_view>({"from", "to", "packages"}));
   return {needed(table, "from"), optional(table, "to"), packages_of(table), table.source().begin.line};
 }
 
 AcceleratorRow accelerator_row(const toml::table& table, bool needs_driver) {
-  refuse_unknown(table, {"from", "driver", "index"});
+  refuse_unknown(table, std::to_array<std::string_view>({"from", "driver", "index"}));
   AcceleratorRow row;
   row.from = needed(table, "from");
   row.driver = needs_driver ? needed(table, "driver") : optional(table, "driver");
@@ -83,27 +71,19 @@ AcceleratorRow accelerator_row(const toml::table& table, bool needs_driver) {
   return row;
 }
 
-toml::table parse(std::string_view text) {
-  try {
-    return toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    refuse(std::string(error.description()), error.source());
-  }
-}
-
 }  // namespace
 
 std::vector<TorchRow> parse_package_ranges(std::string_view text) {
-  const toml::table table = parse(text);
-  refuse_unknown(table, {"torch"});
+  const toml::table table = parse_table(text);
+  refuse_unknown(table, std::to_array<std::string_view>({"torch"}));
   std::vector<TorchRow> rows;
   for_each_row(table, "torch", [&](const toml::table& row) { rows.push_back(torch_row(row)); });
   return rows;
 }
 
 Accelerators parse_accelerators(std::string_view text) {
-  const toml::table table = parse(text);
-  refuse_unknown(table, {"cuda", "rocm"});
+  const toml::table table = parse_table(text);
+  refuse_unknown(table, std::to_array<std::string_view>({"cuda", "rocm"}));
   Accelerators found;
   for_each_row(table, "cuda",
                [&](const toml::table& row) { found.cuda.push_back(accelerator_row(row, true)); });

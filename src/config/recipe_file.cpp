@@ -13,6 +13,9 @@
 #include "src/core/text.h"
 
 namespace ferry::config {
+
+// Words of its own for what is wrong in a recipe: another code, and the keys that there are.
+namespace recipe_file {
 namespace {
 
 using convert::Form;
@@ -331,12 +334,13 @@ Recipe recipe_of(const toml::table& table) {
 }
 
 }  // namespace
+}  // namespace recipe_file
 
-Recipe parse_recipe(std::string_view text) {
+convert::Recipe parse_recipe(std::string_view text) {
   try {
-    return recipe_of(toml::parse(text));
+    return recipe_file::recipe_of(toml::parse(text));
   } catch (const toml::parse_error& error) {
-    refuse(std::string(error.description()), error.source());
+    recipe_file::refuse(std::string(error.description()), error.source());
   }
 }
 

@@ -17,6 +17,10 @@ std::string leaf_of(std::string_view name) {
   return std::string(name.substr(dot == std::string_view::npos ? 0 : dot + 1));
 }
 
+std::string join(std::string_view module, std::string_view rest) {
+  return module.empty() ? std::string(rest) : std::string(module) + "." + std::string(rest);
+}
+
 NamedTensors::NamedTensors(Checkpoint& checkpoint, NodeId dict, std::string modules)
     : checkpoint_(checkpoint), dict_(dict), modules_(std::move(modules)) {
   const ValueGraph& graph = checkpoint.values;

@@ -16,6 +16,9 @@ namespace ferry::convert {
 // "net.conv.weight_g" is {"net.conv", "weight_g"}; the root module has the path "".
 std::string module_of(std::string_view name);
 std::string leaf_of(std::string_view name);
+std::string join(std::string_view module, std::string_view rest);  // their inverse
+
+inline constexpr std::string_view kParametrizations = "parametrizations";  // the child that holds the parts
 
 class NamedTensors {
  public:

@@ -1,5 +1,6 @@
 #include "src/core/text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -174,6 +175,19 @@ std::string grouped(std::uint64_t number) {
   std::string digits = std::to_string(number);
   for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
   return digits;
+}
+
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return grouped(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
+std::string listed(std::span<const std::string> names, std::size_t most) {
+  constexpr std::size_t kNameMost = 80;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i)
+    text += (i > 0 ? ", " : "") + quote(names[i], kNameMost);
+  if (names.size() > most) text += " and " + grouped(names.size() - most) + " more";
+  return text;
 }
 
 std::string real_text(double value) {

@@ -1,7 +1,9 @@
 // Text as people and terminals see it: UTF-8 checks, escaping, names of sizes and numbers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,6 +33,12 @@ std::string iec_size(std::uint64_t bytes);
 
 // 1234567 → "1,234,567".
 std::string grouped(std::uint64_t number);
+
+// "1 tensor", "1,234 tensors".
+std::string counted(std::uint64_t count, std::string_view noun);
+
+// 'a', 'b' and 7 more: the first of the names, quoted.
+std::string listed(std::span<const std::string> names, std::size_t most);
 
 // The shortest decimal text that reads back as the same double, as Python's repr writes it ("1e-05", "0.1",
 // "inf").

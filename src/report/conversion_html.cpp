@@ -6,7 +6,7 @@
 namespace ferry::report {
 namespace {
 
-constexpr std::string_view kHead = R"(<!DOCTYPE html>
+constexpr std::string_view kConversionHead = R"(<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -88,7 +88,7 @@ std::string file_section(const FileReport& file, bool open) {
 }  // namespace
 
 std::string html_report(const ConversionReport& report) {
-  std::string page(kHead);
+  std::string page(kConversionHead);
   page += "<h1>torchferry convert</h1>\n<p>torchferry " + html_escaped(report.version) + ", layout " +
           html_escaped(report.layout) + (report.dry_run ? "; dry run: nothing was written" : "") + "</p>\n" +
           summary_rows(report) + "<h2>Files</h2>\n";

@@ -36,10 +36,6 @@ std::string_view outcome_color(Outcome outcome) {
   return "";
 }
 
-std::string counted(std::uint64_t count, std::string_view noun) {
-  return grouped(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
-}
-
 std::string sizes(std::uint64_t before, std::uint64_t after) {
   return iec_size(before) + " → " + iec_size(after);
 }

@@ -148,7 +148,7 @@ std::string folders(const DiffReport& report) {
   return text;
 }
 
-constexpr std::string_view kHead = R"(<!DOCTYPE html>
+constexpr std::string_view kDifferenceHead = R"(<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -160,7 +160,7 @@ constexpr std::string_view kHead = R"(<!DOCTYPE html>
 }  // namespace
 
 std::string diff_html(const DiffReport& report) {
-  std::string page(kHead);
+  std::string page(kDifferenceHead);
   page += "<title>torchferry diff: " + html_escaped(verdict_name(verdict(report))) + "</title>\n<style>\n" +
           std::string(kPageStyle) + "</style>\n</head>\n<body>\n" + symbols() + "<main>\n" +
           page_banner(report);

@@ -11,7 +11,7 @@
 namespace ferry::report {
 namespace {
 
-constexpr double kTop = 12, kBottom = 200, kHeight = 228;
+constexpr double kUlpTop = 12, kUlpBottom = 200, kUlpHeight = 228;
 
 std::string fixed(double value) {
   std::array<char, 32> text;
@@ -37,7 +37,7 @@ std::string bin_words(std::size_t bin) {
 
 // The axis begins at one half, so that a single element is seen.
 double height_of(double count, double decades) {
-  return (kBottom - kTop) * std::log10(2 * count) / (decades + std::log10(2.0));
+  return (kUlpBottom - kUlpTop) * std::log10(2 * count) / (decades + std::log10(2.0));
 }
 
 struct Bars {
@@ -64,7 +64,7 @@ std::string axis(const Bars& bars) {
   std::string text = "<g class=\"axis\" aria-hidden=\"true\">";
   const int step = std::max(1, (bars.decades + 4) / 5);
   for (int power = 0; power <= bars.decades; power += step) {
-    const std::string y = fixed(kBottom - height_of(std::pow(10, power), bars.decades));
+    const std::string y = fixed(kUlpBottom - height_of(std::pow(10, power), bars.decades));
     text += "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"" + y + "\" y2=\"" + y +
             "\"/><text x=\"-8\" y=\"" + y + "\" dy=\"4\">" +
             (power < 4 ? grouped(static_cast<std::uint64_t>(std::pow(10, power)))
@@ -75,7 +75,7 @@ std::string axis(const Bars& bars) {
   for (std::size_t bin = 0; bin < bars.bins; bin += every)
     text += "<text class=\"below\" x=\"" +
             fixed((static_cast<double>(bin) + 0.5) * 100 / static_cast<double>(bars.bins)) + "%\" y=\"" +
-            fixed(kBottom + 18) + "\">" + bin_words(bin) + "</text>";
+            fixed(kUlpBottom + 18) + "\">" + bin_words(bin) + "</text>";
   return text + "</g>\n";
 }
 
@@ -85,7 +85,7 @@ std::string bar(const Bars& bars, std::size_t bin) {
   const std::string range = bin == 0 ? "exactly 0 ULP" : "up to " + bin_words(bin) + " ULP";
   return "<rect class=\"bar" + std::string(bin == 0 ? " zero" : "") + "\" x=\"" +
          fixed((static_cast<double>(bin) + 0.1) * width) + "%\" width=\"" + fixed(0.8 * width) + "%\" y=\"" +
-         fixed(kBottom - height) + "\" height=\"" + fixed(height) + "\"><title>" + range + ": " +
+         fixed(kUlpBottom - height) + "\" height=\"" + fixed(height) + "\"><title>" + range + ": " +
          grouped(bars.counts[bin]) + (bars.counts[bin] == 1 ? " element" : " elements") + "</title></rect>\n";
 }
 
@@ -96,7 +96,7 @@ std::string ulp_histogram(const FilePage& page) {
   if (bars.bins == 0) return "";
   std::uint64_t all = 0;
   for (const std::uint64_t count : bars.counts) all += count;
-  std::string text = "<div class=\"axes\">\n<svg class=\"plot\" height=\"" + fixed(kHeight) +
+  std::string text = "<div class=\"axes\">\n<svg class=\"plot\" height=\"" + fixed(kUlpHeight) +
                      "\" role=\"img\" aria-label=\"Histogram of ULP distances: of " + grouped(all) +
                      " elements " + grouped(bars.counts[0]) + " are at distance 0, the farthest within " +
                      bin_words(bars.bins - 1) + " ULP\">\n" + axis(bars) + "<g class=\"marks\">\n";

@@ -12,7 +12,7 @@
 namespace ferry::report {
 namespace {
 
-constexpr std::size_t kIndent = 2, kGap = 2;
+constexpr std::size_t kTableIndent = 2, kGap = 2;
 constexpr std::size_t kNotes = 2;  // under a row, unless all are asked for
 
 struct Column {
@@ -90,7 +90,7 @@ class TensorTable {
     std::sort(order.begin(), order.end(),
               [](std::size_t a, std::size_t b) { return kColumns[a].priority < kColumns[b].priority; });
     const std::size_t least_name = std::min(name_width_, std::clamp<std::size_t>(style_.width / 3, 14, 40));
-    std::size_t taken = kIndent;
+    std::size_t taken = kTableIndent;
     for (const std::size_t column : order) {
       std::size_t width = 0;
       for (const Cells& cells : cells_) width = std::max(width, display_columns(cells[column]));

@@ -11,8 +11,8 @@
 namespace ferry::report {
 namespace {
 
-constexpr std::size_t kIndent = 2;
-constexpr std::size_t kLabel = 11;
+constexpr std::size_t kForwardIndent = 2;
+constexpr std::size_t kForwardLabel = 11;
 
 std::string_view color_of(ForwardOutcome outcome) {
   switch (outcome) {
@@ -62,10 +62,6 @@ double largest(const ForwardVerdict& verdict, std::optional<Yardstick> ForwardRo
   for (const ForwardRow& row : verdict.outputs)
     if (row.*yardstick) ratio = std::max(ratio, (row.*yardstick)->ratio());
   return ratio;
-}
-
-std::string plural(std::size_t count, std::string_view what) {
-  return grouped(count) + " " + std::string(what) + (count == 1 ? "" : "s");
 }
 
 // "1,024", "2.5".
@@ -124,7 +120,7 @@ class ForwardText {
 
  private:
   void answer() {
-    std::string text = folded("", forward_headline(verdict_), kIndent, style_.width);
+    std::string text = folded("", forward_headline(verdict_), kForwardIndent, style_.width);
     if (style_.color) {
       const std::size_t end = std::min(text.find(':'), text.find('\n'));
       text = "\x1b[1;" + std::string(color_of(verdict_.outcome)) + "m" + text.substr(0, end) + "\x1b[0m" +
@@ -138,9 +134,9 @@ class ForwardText {
   }
 
   void labelled(std::string_view label, const std::string& text) {
-    const std::size_t hanging = std::max(kLabel, kIndent + label.size() + 2);
-    out_ +=
-        folded(padded(std::string(kIndent, ' ') + std::string(label), hanging), text, hanging, style_.width);
+    const std::size_t hanging = std::max(kForwardLabel, kForwardIndent + label.size() + 2);
+    out_ += folded(padded(std::string(kForwardIndent, ' ') + std::string(label), hanging), text, hanging,
+                   style_.width);
   }
 
   void side(std::string_view label, const ForwardSide& side) {
@@ -184,9 +180,9 @@ class ForwardText {
       std::string reasons;
       for (const std::string& reason : cause.reasons)
         reasons += (reasons.empty() ? "" : ", ") + escape_for_terminal(reason);
-      out_ += folded("  " + cause.id + "  ", cause.title, kIndent + 2, style_.width);
-      if (!reasons.empty()) out_ += folded("    because ", reasons, kIndent + 4, style_.width);
-      if (!cause.cure.empty()) out_ += folded("    cure    ", cause.cure, kIndent + 4, style_.width);
+      out_ += folded("  " + cause.id + "  ", cause.title, kForwardIndent + 2, style_.width);
+      if (!reasons.empty()) out_ += folded("    because ", reasons, kForwardIndent + 4, style_.width);
+      if (!cause.cure.empty()) out_ += folded("    cure    ", cause.cure, kForwardIndent + 4, style_.width);
     }
     out_ += "  torchferry explain " + verdict_.causes[0].id + " says more\n";
   }
@@ -240,7 +236,7 @@ class ForwardText {
                                    ? output_words(*order[i])
                                    : record_words(order[i]->name);
       out_ += folded("    ↳ " + head + ", " + escape_for_terminal(order[i]->input) + ": ",
-                     escape_for_terminal(order[i]->why), kIndent + 4, style_.width);
+                     escape_for_terminal(order[i]->why), kForwardIndent + 4, style_.width);
     }
   }
 
@@ -286,7 +282,7 @@ class ForwardText {
     if (verdict_.warnings.empty() && unmatched == 0) return;
     title("remarks");
     for (const std::string& warning : verdict_.warnings)
-      out_ += folded("  ", escape_for_terminal(warning), kIndent, style_.width);
+      out_ += folded("  ", escape_for_terminal(warning), kForwardIndent, style_.width);
     only_on("before", verdict_.only_before);
     only_on("after", verdict_.only_after);
   }
@@ -294,10 +290,10 @@ class ForwardText {
   void only_on(std::string_view side, const std::vector<RecordName>& names) {
     if (names.empty()) return;
     out_ += folded("  ",
-                   plural(names.size(), "module output") + " only " + std::string(side) +
+                   counted(names.size(), "module output") + " only " + std::string(side) +
                        " (a fast path calls no modules inside): " + record_words(names[0]) +
                        (names.size() > 1 ? " …" : ""),
-                   kIndent, style_.width);
+                   kForwardIndent, style_.width);
   }
 
   const ForwardVerdict& verdict_;
@@ -319,7 +315,7 @@ std::string record_words(const RecordName& name) {
 std::string forward_headline(const ForwardVerdict& verdict) {
   const std::size_t failed = verdict.count(ForwardOutcome::fail);
   const std::string tested =
-      plural(verdict.outputs.size(), "output row") + " on " + plural(verdict.cases, "input");
+      counted(verdict.outputs.size(), "output row") + " on " + counted(verdict.cases, "input");
   switch (verdict.outcome) {
     case ForwardOutcome::pass:
       return "same function, same rounding: " + tested + "; " + margins(verdict);

@@ -6,7 +6,7 @@
 namespace ferry::report {
 namespace {
 
-constexpr std::size_t kTreeRows = 200;  // of a summary
+constexpr std::size_t kJsonTreeRows = 200;  // of a summary
 
 using Lines = JsonWriter::Lines;
 
@@ -197,7 +197,7 @@ void InspectionJson::contents() {
   if (style_.tree || style_.all)
     tree.each([&](const TreeRow& row) { write_row(json_, row); });
   else
-    for (const TreeRow& row : tree.summary(kTreeRows)) write_row(json_, row);
+    for (const TreeRow& row : tree.summary(kJsonTreeRows)) write_row(json_, row);
   json_.end_array();
   json_.end_object();
 }

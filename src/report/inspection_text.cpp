@@ -11,11 +11,11 @@
 namespace ferry::report {
 namespace {
 
-constexpr std::size_t kTreeRows = 30;   // of a summary: the rest of a screen is for what stands around it
-constexpr std::size_t kListedMost = 8;  // objections, evidence, changes, unless all are asked for
+constexpr std::size_t kTextTreeRows = 30;  // of a summary: the rest of a screen is for what stands around it
+constexpr std::size_t kListedMost = 8;     // objections, evidence, changes, unless all are asked for
 constexpr std::size_t kModulesShown = 24;
 constexpr std::size_t kSourcesNamed = 3;
-constexpr std::size_t kLabel = 12;
+constexpr std::size_t kInspectionLabel = 12;
 constexpr std::string_view kSalvageHint = "torchferry convert --salvage writes what is whole";
 
 struct Paint {
@@ -49,10 +49,10 @@ std::string yes(bool is) { return is ? "yes" : ""; }
 
 // A label and text beside it, folded at spaces where the terminal ends.
 void InspectionText::line(std::string_view label, std::string_view text) {
-  const std::size_t room = style_.width > kLabel + 24 ? style_.width - kLabel - 2 : 0;
+  const std::size_t room = style_.width > kInspectionLabel + 24 ? style_.width - kInspectionLabel - 2 : 0;
   std::string head(label);
   while (true) {
-    head.resize(std::max(head.size(), kLabel), ' ');
+    head.resize(std::max(head.size(), kInspectionLabel), ' ');
     std::size_t end = text.size();
     if (room > 0 && columns_of(text) > room) {
       end = text.find(' ') == std::string_view::npos ? text.size() : text.find(' ');
@@ -139,7 +139,7 @@ void InspectionText::contents() {
     tree.each([&](const TreeRow& row) { print_row(row, 44); });
     return;
   }
-  const std::vector<TreeRow> rows = tree.summary(kTreeRows);
+  const std::vector<TreeRow> rows = tree.summary(kTextTreeRows);
   std::size_t name_width = 0;
   for (const TreeRow& row : rows)
     name_width = std::max(

@@ -72,10 +72,10 @@ void write_rule(JsonWriter& json, const CodeInfo& row) {
 }
 
 std::string message_of(const Suite& suite, const TestCase& one) {
-  constexpr std::size_t kDetails = 10;
+  constexpr std::size_t kSarifDetails = 10;
   std::string text =
       escape_for_terminal(suite.name) + ": " + one.name + ": " + escape_for_terminal(one.message);
-  for (std::size_t i = 0; i < std::min(one.details.size(), kDetails); ++i) {
+  for (std::size_t i = 0; i < std::min(one.details.size(), kSarifDetails); ++i) {
     const policy::CaseDetail& detail = one.details[i];
     text += "\n- " + escape_for_terminal(detail.subject) + (detail.subject.empty() ? "" : ": ") +
             escape_for_terminal(detail.what);

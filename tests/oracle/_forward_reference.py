@@ -10,6 +10,7 @@
 
 Written without a look at torchferry's own code, so that each can judge the other.
 """
+import functools
 import json
 import math
 
@@ -91,6 +92,12 @@ class Golden:
 
     def inputs(self, index):
         return self.under(f"case/{index}/in/")
+
+
+@functools.lru_cache(maxsize=16)
+def committed(path):
+    """A golden that does not change while a test runs: opening one by h5py costs more than judging it."""
+    return Golden(path)
 
 
 # -- Measuring

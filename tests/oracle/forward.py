@@ -36,6 +36,10 @@ def golden_file(version, model):
     return next(path for path in (GOLDENS / version / (model + suffix) for suffix in (".npz", ".h5")) if path.exists())
 
 
+def opened(path):
+    return reference.committed(path) if GOLDENS in path.parents else reference.Golden(path)
+
+
 def torchferry_verdict(old, new):
     done = subprocess.run([TORCHFERRY, "diff", str(old), str(new), "--json"], capture_output=True, text=True)
     assert done.stderr == "", done.stderr
@@ -56,7 +60,7 @@ def semantic_ratio(verdict):
 
 def compare(old, new):
     """(torchferry's verdict, the reference's), which agree."""
-    ours, theirs = torchferry_verdict(old, new), reference.Verdict(reference.Golden(old), reference.Golden(new))
+    ours, theirs = torchferry_verdict(old, new), reference.Verdict(*map(opened, (old, new)))
     assert ours["semantic"], ours["semantic_why"]
     another = any("another function" in row["why"] for row in ours["outputs"] + ours["modules"])
     assert another == (not theirs.same_function), (old, new, another, theirs.semantic)
@@ -72,7 +76,7 @@ def record(model, old, output, fault=None):
     else:
         arguments = {"model": model, "fault": fault.name, "checkpoint": str(old.with_suffix(".pth"))}
         factory = ["--factory", f"{MODELS}/faults.py:faulty", "--kwargs", json.dumps(arguments)]
-    code = recorder.main([*factory, "--inputs", str(old), "--model", model, "--samples", str(reference.Golden(old).root["samples"]),
+    code = recorder.main([*factory, "--inputs", str(old), "--model", model, "--samples", str(opened(old).root["samples"]),
                           "--repeats", "1", "--threads", "1", "--quiet", "--force", "-o", str(output)])
     assert code == 0, f"{model}, {fault}: the recorder ended with {code}"
 

@@ -39,7 +39,7 @@ def exported(model, old, folder, fault=None):
 def replayed(program, old, folder, weights=None):
     output = folder / "new.npz"
     command = [TORCHFERRY, "replay", str(program), "--golden", str(old), "-o", str(output), "--run", "f32,f64", "--taps", "modules",
-               "--threads", "1", "--samples", str(table.reference.Golden(old).root["samples"]), "--force"]
+               "--threads", "1", "--samples", str(table.opened(old).root["samples"]), "--force"]
     if weights is not None:
         command += ["--weights", str(weights)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -93,7 +93,7 @@ def by_factory(folder):
     """Where there is no export, the factory itself runs in the new environment."""
     old, output = golden_file("1.4.0", "bilstm"), folder / "factory.npz"
     command = [TORCHFERRY, "replay", "--factory", f"{MODELS}/zoo.py:bilstm", "--python", sys.executable, "--golden", str(old), "--weights",
-               str(old.with_suffix(".pth")), "--taps", "modules", "--samples", str(table.reference.Golden(old).root["samples"]), "-o", str(output)]
+               str(old.with_suffix(".pth")), "--taps", "modules", "--samples", str(table.opened(old).root["samples"]), "-o", str(output)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     verdict = torchferry_verdict(old, output)

@@ -47,7 +47,7 @@ def record_again(version, model, output, *more):
     """The golden's model in this PyTorch, from its checkpoint and its inputs."""
     old = golden_file(version, model)
     return record(output, "--factory", f"{MODELS}/zoo.py:{model}", "--checkpoint", old.with_suffix(".pth"), "--inputs", old,
-                  "--model", model, "--samples", reference.Golden(old).root["samples"], *more)
+                  "--model", model, "--samples", reference.committed(old).root["samples"], *more)
 
 
 def relative(old, new, run):
@@ -71,7 +71,7 @@ def same_functions(pattern, folder):
     print(f"{'golden':<22} {'compared':>8} {'semantic':>9} {'rounding':>9} {'f32 rel.':>9} {'f64 rel.':>9} {'f32 bits':>9}  unstable in float32")
     for version in VERSIONS:
         for model in fnmatch.filter(zoo.MODELS, pattern):
-            old = reference.Golden(golden_file(version, model))
+            old = reference.committed(golden_file(version, model))
             new = record_again(version, model, folder / "new.npz")
             assert old.root["f64"] == "ok" and new.root["f64"] == "ok", (old.root["f64"], new.root["f64"])
             verdict = reference.Verdict(old, new)
@@ -89,7 +89,7 @@ def floor_of_aeromamba(folder):
     arguments = json.dumps({"model": "stft_audio", "fault": "clamp of the magnitude", "checkpoint": str(old.with_suffix(".pth"))})
     new = record(folder / "clamp.npz", "--factory", f"{MODELS}/faults.py:faulty", "--kwargs", arguments, "--inputs", old,
                  "--model", "stft_audio", "--samples", 48)
-    cases = reference.Verdict(reference.Golden(old), new).cases
+    cases = reference.Verdict(reference.committed(old), new).cases
     shown = {case.name for case in cases if not case.same_function}
     assert shown == {"zeros", "tiny", "padding", "silence"}, shown
     assert all(case.first_bad == "mag" for case in cases if not case.same_function)

@@ -16,7 +16,6 @@ namespace ferry::forward {
 namespace {
 
 constexpr std::size_t kCausesMax = 5;
-constexpr double kDoubleRatio = 0x1p-29;
 
 int rank(ForwardOutcome outcome) {
   return outcome == ForwardOutcome::not_judged ? 1 : 2 * static_cast<int>(outcome);

@@ -9,9 +9,6 @@
 namespace ferry::forward {
 namespace {
 
-constexpr double kUnit = 0x1p-24;         // unit roundoff of float32
-constexpr double kDoubleRatio = 0x1p-29;  // of the unit roundoffs: 2^-53 / 2^-24
-
 std::string short_number(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3g", value);

@@ -10,8 +10,6 @@
 namespace ferry::forward {
 namespace {
 
-constexpr double kUnit = 0x1p-24;  // unit roundoff of float32
-
 // The runs whose operands are rounded as those of a judged run may be.
 struct Emulation {
   std::string_view run;

@@ -14,6 +14,9 @@
 
 namespace ferry::forward {
 
+inline constexpr double kUnit = 0x1p-24;         // unit roundoff of float32
+inline constexpr double kDoubleRatio = 0x1p-29;  // of the unit roundoffs: 2^-53 / 2^-24
+
 enum class RecordKind : std::uint8_t { output, module, op };
 
 struct Measured {

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kExplanationsMax = 2;
 constexpr int kRatioDigits = 5;  // a ratio that needs more is none that anybody wrote
-constexpr std::uint64_t kBoxElements = 64 << 10;
+constexpr std::uint64_t kExplainBoxElements = 64 << 10;
 
 struct Case {
   const TensorView &before, &after;
@@ -39,7 +39,7 @@ std::optional<std::uint64_t> first_difference(const Case& of) {
   if (of.drift.worst) return of.drift.worst->element;
   const TensorView before = of.layout.before(), after = of.layout.after();
   const std::size_t itemsize = info(before.dtype).itemsize;
-  BoxPlan boxes(of.layout.shape(), before.strides, after.strides, kBoxElements);
+  BoxPlan boxes(of.layout.shape(), before.strides, after.strides, kExplainBoxElements);
   std::vector<std::byte> one, other;
   for (std::uint64_t i = 0; i < boxes.count(); ++i) {
     const Box box = boxes.box(i);

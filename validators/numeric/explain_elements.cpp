@@ -12,11 +12,11 @@
 namespace ferry::numeric {
 namespace {
 
-constexpr std::uint64_t kBoxElements = 16 << 10;
+constexpr std::uint64_t kElementBoxElements = 16 << 10;
 constexpr double kEvidenceBits = 40;  // a claim with one free number must be this unlikely by chance
 
 // Elements of both sides, as bytes and as components.
-struct Run {
+struct ElementRun {
   Bytes before_bytes, after_bytes;
   std::span<const double> before, after;
 };
@@ -24,7 +24,7 @@ struct Run {
 class Hypothesis {
  public:
   virtual ~Hypothesis() = default;
-  virtual bool holds_for(const Run& run) = 0;                 // false for good: no more runs will come
+  virtual bool holds_for(const ElementRun& run) = 0;          // false for good: no more runs will come
   virtual std::optional<Explanation> conclusion() const = 0;  // after all runs
 };
 
@@ -37,7 +37,7 @@ class Rounded final : public Hypothesis {
   Rounded(Cause cause, std::vector<Rounding> steps, std::string text)
       : cause_(cause), steps_(std::move(steps)), text_(std::move(text)) {}
 
-  bool holds_for(const Run& run) override {
+  bool holds_for(const ElementRun& run) override {
     for (std::size_t i = 0; i < run.before.size(); ++i) {
       double value = run.before[i];
       for (const Rounding& step : steps_) value = round_to(step, value);
@@ -55,7 +55,7 @@ class Rounded final : public Hypothesis {
 
 class Negated final : public Hypothesis {
  public:
-  bool holds_for(const Run& run) override {
+  bool holds_for(const ElementRun& run) override {
     for (std::size_t i = 0; i < run.before.size(); ++i)
       if (!(run.after[i] == -run.before[i] || (std::isnan(run.after[i]) && std::isnan(run.before[i]))))
         return false;
@@ -114,7 +114,7 @@ class Scaled final : public Hypothesis {
         format_(format_of(drift.before)),
         guess_(static_cast<double>(drift.products / drift.before_squares)) {}
 
-  bool holds_for(const Run& run) override {
+  bool holds_for(const ElementRun& run) override {
     for (std::size_t i = 0; i < run.before.size(); ++i) {
       const double before = run.before[i], after = run.after[i];
       if (!std::isfinite(before) || !std::isfinite(after)) {
@@ -157,7 +157,7 @@ class Shifted final : public Hypothesis {
         format_(format_of(drift.before)),
         guess_(static_cast<double>(drift.difference_sum / static_cast<long double>(drift.finite))) {}
 
-  bool holds_for(const Run& run) override {
+  bool holds_for(const ElementRun& run) override {
     for (std::size_t i = 0; i < run.before.size(); ++i) {
       const double before = run.before[i], after = run.after[i];
       if (!std::isfinite(before) || !std::isfinite(after)) {
@@ -196,7 +196,7 @@ class Constant final : public Hypothesis {
   explicit Constant(const JointLayout& layout)
       : before_(layout.before().dtype), after_(layout.after().dtype) {}
 
-  bool holds_for(const Run& run) override {
+  bool holds_for(const ElementRun& run) override {
     was_constant_ = was_constant_ && all_are(run.before_bytes, first_before_, info(before_).itemsize);
     return all_are(run.after_bytes, first_after_, info(after_).itemsize);
   }
@@ -231,7 +231,7 @@ class Constant final : public Hypothesis {
 
 class Zeros final : public Hypothesis {
  public:
-  bool holds_for(const Run& run) override {
+  bool holds_for(const ElementRun& run) override {
     return std::all_of(run.after.begin(), run.after.end(), [](double value) { return value == 0; });
   }
   std::optional<Explanation> conclusion() const override {
@@ -334,7 +334,7 @@ Hypotheses all_hypotheses(const JointLayout& layout, const Drift& drift) {
 // Keeps those that hold for every run; ends when none is left.
 void test(const JointLayout& layout, Hypotheses& hypotheses) {
   const TensorView before = layout.before(), after = layout.after();
-  BoxPlan boxes(layout.shape(), before.strides, after.strides, kBoxElements);
+  BoxPlan boxes(layout.shape(), before.strides, after.strides, kElementBoxElements);
   std::vector<std::byte> before_bytes, after_bytes;
   std::vector<double> before_numbers, after_numbers;
   for (std::uint64_t i = 0; i < boxes.count() && !hypotheses.empty(); ++i) {
@@ -345,7 +345,7 @@ void test(const JointLayout& layout, Hypotheses& hypotheses) {
     read_box(after, box, after_bytes);
     decode_components(before.dtype, before_bytes, before_numbers);
     decode_components(after.dtype, after_bytes, after_numbers);
-    const Run run{before_bytes, after_bytes, before_numbers, after_numbers};
+    const ElementRun run{before_bytes, after_bytes, before_numbers, after_numbers};
     std::erase_if(hypotheses, [&](const auto& one) { return !one->holds_for(run); });
   }
 }

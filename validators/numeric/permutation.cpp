@@ -13,7 +13,7 @@
 namespace ferry::numeric {
 namespace {
 
-constexpr std::uint64_t kBoxElements = 64 << 10;
+constexpr std::uint64_t kPermutationBoxElements = 64 << 10;
 constexpr std::uint64_t kProofElements = std::uint64_t{2}
                                          << 20;  // slices are whole there, so boxes are larger
 constexpr std::uint64_t kRunBytes = 1 << 10;     // of a slice that is worth reading by itself
@@ -92,7 +92,7 @@ SliceHashes hash_slices(const TensorView& view) {
   for (std::size_t i = 0; i < rank; ++i)
     if (view.shape[i] > 1 && view.shape[i] <= kSlicesMax)
       hashes[i].resize(static_cast<std::size_t>(view.shape[i]));
-  BoxPlan boxes(view.shape, view.strides, view.strides, kBoxElements);
+  BoxPlan boxes(view.shape, view.strides, view.strides, kPermutationBoxElements);
   std::vector<std::byte> bytes;
   std::vector<std::uint64_t> elements;
   std::vector<std::int64_t> at;
@@ -211,7 +211,7 @@ std::size_t block_size(std::span<const std::uint32_t> order) {
 
 ContentSum content_sum(const TensorView& view) {
   const std::size_t itemsize = info(view.dtype).itemsize;
-  BoxPlan boxes(view.shape, view.strides, view.strides, kBoxElements);
+  BoxPlan boxes(view.shape, view.strides, view.strides, kPermutationBoxElements);
   std::vector<std::byte> bytes;
   std::vector<std::uint64_t> elements;
   ContentSum sum;

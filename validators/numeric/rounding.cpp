@@ -13,7 +13,7 @@
 namespace ferry::numeric {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kQuietNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int kDoubleFraction = 52, kDoubleBias = 1023;
 
 int exponent_of(double value) {
@@ -58,7 +58,7 @@ std::array<double, 256> byte_values(const NumberFormat& format) {
 double half_to_double(std::uint16_t bits) {
   const std::uint64_t magnitude = bits & 0x7fff;
   const double scaled = std::bit_cast<double>(magnitude << (kDoubleFraction - 10)) * 0x1p1008;
-  const double value = magnitude < 0x7c00 ? scaled : magnitude == 0x7c00 ? HUGE_VAL : kNaN;
+  const double value = magnitude < 0x7c00 ? scaled : magnitude == 0x7c00 ? HUGE_VAL : kQuietNaN;
   return bits >> 15 != 0 ? -value : value;
 }
 
@@ -114,7 +114,9 @@ double round_to(const Rounding& rounding, double value) {
     rounded = exponent_of(magnitude) >= rounding.exponent_min ? round_normal(rounding, magnitude)
                                                               : round_subnormal(rounding, magnitude);
   if (rounded > rounding.largest)
-    rounded = rounding.saturates ? rounding.largest : rounding.specials == Specials::ieee ? HUGE_VAL : kNaN;
+    rounded = rounding.saturates                    ? rounding.largest
+              : rounding.specials == Specials::ieee ? HUGE_VAL
+                                                    : kQuietNaN;
   if (rounded == 0 && rounding.specials == Specials::fnuz) return 0;
   return std::copysign(rounded, value);
 }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kRankMax = 5;     // 120 orders
 constexpr std::uint64_t kSamples = 32;  // elements that are tried before all are
-constexpr std::uint64_t kBoxElements = 64 << 10;
+constexpr std::uint64_t kTranspositionBoxElements = 64 << 10;
 
 // A view with its axes in another order.
 struct Turned {
@@ -73,7 +73,7 @@ bool same_elements(const TensorView& before, const TensorView& after) {
   const JointLayout layout(before, after);
   if (!layout.affordable()) return false;
   const TensorView one = layout.before(), other = layout.after();
-  BoxPlan boxes(layout.shape(), one.strides, other.strides, kBoxElements);
+  BoxPlan boxes(layout.shape(), one.strides, other.strides, kTranspositionBoxElements);
   std::vector<std::byte> bytes, other_bytes;
   for (std::uint64_t i = 0; i < boxes.count(); ++i) {
     const Box box = boxes.box(i);

@@ -10,6 +10,7 @@
 
 #include "src/core/error.h"
 #include "validators/replay/routine.h"
+#include "validators/replay/types.h"
 
 namespace ferry::replay {
 namespace {
@@ -17,19 +18,13 @@ namespace {
 constexpr c10::DispatchKey kKey = c10::DispatchKey::TESTING_ONLY_GenericMode;
 
 thread_local std::optional<Hook> active;
-thread_local int depth = 0;
+thread_local int hook_depth = 0;
 
-at::Tensor widened(const at::Tensor& tensor) {
-  if (!tensor.defined()) return tensor;
-  if (tensor.scalar_type() == at::kFloat) return tensor.to(at::kDouble);
-  return tensor.scalar_type() == at::kComplexFloat ? tensor.to(at::kComplexDouble) : tensor;
-}
-
-c10::IValue widened(const c10::IValue& value) {
-  if (value.isTensor()) return replay::widened(value.toTensor());
+c10::IValue widened_value(const c10::IValue& value) {
+  if (value.isTensor()) return widened(value.toTensor());
   if (value.isTensorList()) {
     c10::List<at::Tensor> list;
-    for (const at::Tensor& tensor : value.toTensorVector()) list.push_back(replay::widened(tensor));
+    for (const at::Tensor& tensor : value.toTensorVector()) list.push_back(widened(tensor));
     return list;
   }
   return value;
@@ -43,7 +38,7 @@ bool is_scalar_type(const c10::Argument& argument) {
 
 void widen(const c10::FunctionSchema& schema, c10::IValue* arguments) {
   for (std::size_t i = 0; i < schema.arguments().size(); ++i) {
-    arguments[i] = widened(arguments[i]);
+    arguments[i] = widened_value(arguments[i]);
     if (arguments[i].isInt() && is_scalar_type(schema.arguments()[i])) {
       const auto type = static_cast<c10::ScalarType>(arguments[i].toInt());
       if (type == at::kFloat) arguments[i] = static_cast<std::int64_t>(at::kDouble);
@@ -62,8 +57,8 @@ void restore_old_stft(const c10::FunctionSchema& schema, c10::IValue* arguments)
 }
 
 struct Depth {
-  Depth() { ++depth; }
-  ~Depth() { --depth; }
+  Depth() { ++hook_depth; }
+  ~Depth() { --hook_depth; }
 };
 
 void on_call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
@@ -90,8 +85,8 @@ void on_call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit
   const std::vector<c10::IValue> outputs(results, results + schema.returns().size());
   // Factories make float32 where nobody says otherwise.
   if (hook->wide)
-    for (std::size_t i = 0; i < outputs.size(); ++i) results[i] = widened(outputs[i]);
-  if (depth == 0 && hook->listener)
+    for (std::size_t i = 0; i < outputs.size(); ++i) results[i] = widened_value(outputs[i]);
+  if (hook_depth == 0 && hook->listener)
     hook->listener(
         schema.name() + (schema.overload_name().empty() ? ".default" : "." + schema.overload_name()),
         std::vector<c10::IValue>(results, results + outputs.size()));
@@ -120,7 +115,7 @@ HookScope::HookScope(Hook hook) {
     throw Error(Code::model_failed,
                 "this LibTorch does not let operators of TorchScript be changed on the way");
   active = std::move(hook);
-  depth = 0;
+  hook_depth = 0;
   c10::impl::tls_set_dispatch_key_included(kKey, true);
 }
 

@@ -21,11 +21,6 @@ bool is_of_state(const pt2::InputSpec& input) {
   return input.kind == Kind::parameter || (input.kind == Kind::buffer && input.persistent);
 }
 
-at::Tensor widened(const at::Tensor& tensor) {
-  if (tensor.scalar_type() == at::kFloat) return tensor.to(at::kDouble);
-  return tensor.scalar_type() == at::kComplexFloat ? tensor.to(at::kComplexDouble) : tensor;
-}
-
 // Writes what is tapped, and looks for float32 where there should be none.
 class TapWatcher final : public StepWatcher {
  public:

@@ -9,13 +9,13 @@
 namespace ferry::replay {
 namespace {
 
-struct Row {
+struct SymbolRow {
   std::string_view target;
   Symbol symbol;
   std::size_t operands;
 };
 
-constexpr auto kRows = std::to_array<Row>({
+constexpr auto kRows = std::to_array<SymbolRow>({
     {"_operator.add", Symbol::add, 2},
     {"_operator.sub", Symbol::sub, 2},
     {"_operator.mul", Symbol::mul, 2},
@@ -202,7 +202,7 @@ c10::IValue on_one(Symbol symbol, const c10::IValue& a) {
 }
 
 std::size_t operand_count(Symbol symbol) {
-  for (const Row& row : kRows)
+  for (const SymbolRow& row : kRows)
     if (row.symbol == symbol) return row.operands;
   return 0;
 }
@@ -210,7 +210,7 @@ std::size_t operand_count(Symbol symbol) {
 }  // namespace
 
 Symbol symbol_of(std::string_view target) {
-  for (const Row& row : kRows)
+  for (const SymbolRow& row : kRows)
     if (row.target == target) return row.symbol;
   return Symbol::none;
 }

@@ -7,12 +7,12 @@
 namespace ferry::replay {
 namespace {
 
-struct Row {
+struct TypeRow {
   DType dtype;
   c10::ScalarType type;
 };
 
-constexpr auto kTypes = std::to_array<Row>({
+constexpr auto kTypes = std::to_array<TypeRow>({
     {DType::uint8, c10::ScalarType::Byte},
     {DType::int8, c10::ScalarType::Char},
     {DType::int16, c10::ScalarType::Short},
@@ -39,14 +39,14 @@ constexpr auto kTypes = std::to_array<Row>({
 }  // namespace
 
 c10::ScalarType scalar_type_of(DType dtype) {
-  for (const Row& row : kTypes)
+  for (const TypeRow& row : kTypes)
     if (row.dtype == dtype) return row.type;
   throw Error(Code::unsupported_tensor,
               "tensors of the type " + std::string(info(dtype).name) + " cannot be computed with");
 }
 
 DType dtype_of(c10::ScalarType type) {
-  for (const Row& row : kTypes)
+  for (const TypeRow& row : kTypes)
     if (row.type == type) return row.dtype;
   throw Error(Code::unsupported_tensor,
               std::string("tensors of the type ") + c10::toString(type) + " cannot be recorded");
@@ -84,6 +84,12 @@ c10::MemoryFormat memory_format_of(pt2::MemoryFormat format) {
       break;
   }
   return c10::MemoryFormat::Contiguous;
+}
+
+at::Tensor widened(const at::Tensor& tensor) {
+  if (!tensor.defined()) return tensor;
+  if (tensor.scalar_type() == at::kFloat) return tensor.to(at::kDouble);
+  return tensor.scalar_type() == at::kComplexFloat ? tensor.to(at::kComplexDouble) : tensor;
 }
 
 }  // namespace ferry::replay

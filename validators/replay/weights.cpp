@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::size_t kNamed = 5;
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kNamed); ++i)
-    text += (i > 0 ? ", " : "") + quote(names[i], 100);
-  if (names.size() > kNamed) text += " and " + std::to_string(names.size() - kNamed) + " more";
-  return text;
-}
-
 std::string shape_text(std::span<const std::int64_t> shape) {
   std::string text = "[";
   for (const std::int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
@@ -89,7 +81,7 @@ void NewWeights::find(const Request& request, const std::vector<ModelWeight>& mo
     for (const Candidate& candidate : candidates)
       if (candidate.missing == 0) fitting.push_back(candidate.path);
     throw Error(Code::weights_misfit,
-                "several state_dicts of the checkpoint fit the model: " + listed(fitting))
+                "several state_dicts of the checkpoint fit the model: " + listed(fitting, kNamed))
         .with_hint("--select says which one is meant");
   }
   tensors_ = std::move(candidates.front().names);
@@ -114,7 +106,7 @@ void NewWeights::check(const Names& names, const std::vector<ModelWeight>& model
     if (!known.contains(name)) unexpected.push_back(name);
   std::string what;
   const auto say = [&](const char* word, const std::vector<std::string>& list) {
-    if (!list.empty()) what += (what.empty() ? "" : "; ") + std::string(word) + ": " + listed(list);
+    if (!list.empty()) what += (what.empty() ? "" : "; ") + std::string(word) + ": " + listed(list, kNamed);
   };
   say("missing", missing);
   say("unexpected", unexpected);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "src/cli/doctor/specifier.h"
+#include "src/cli/doctor/text.h"
 #include "src/cli/doctor/version.h"
 #include "src/core/text.h"
 
@@ -16,12 +17,6 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 bool is_name_character(char c) {
   c = lower(c);
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
 // The end of `text` from the first of its characters that is none of a name.

@@ -9,17 +9,10 @@
 #include <string_view>
 
 #include "src/cli/doctor/program.h"
+#include "src/cli/doctor/text.h"
 
 namespace ferry::doctor {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-std::string trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return "";
-  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
-}
 
 void for_each_part(std::string_view text, std::string_view signs,
                    const std::function<void(std::string_view)>& take) {
@@ -103,7 +96,7 @@ void find_driver(const Root& root, Nvidia& to) {
   const std::string proc = "/proc/driver/nvidia/version", module = "/sys/module/nvidia/version";
   to.driver = driver_of_line(root.read(proc).value_or(""));
   to.driver_source = to.driver.empty() ? "" : proc;
-  const std::string version = trimmed(root.read(module).value_or(""));
+  const std::string version{trimmed(root.read(module).value_or(""))};
   if (to.driver.empty() && is_dotted_number(version)) {
     to.driver = version;
     to.driver_source = module;
@@ -152,7 +145,7 @@ void find_rocm(const Root& root, const MachineHints& hints, std::vector<Installa
   for (const std::string& name : root.list("/opt"))
     if (name.starts_with("rocm")) folders.push_back("/opt/" + name);
   for (const std::string& folder : folders) {
-    const std::string version = trimmed(root.read(joined(folder, ".info/version")).value_or(""));
+    const std::string version{trimmed(root.read(joined(folder, ".info/version")).value_or(""))};
     if (!version.empty() || root.is_program(joined(folder, "bin/rocminfo")))
       push_installation(root, folder, version.substr(0, version.find('\n')), to);
   }
@@ -184,8 +177,9 @@ void find_amd_gpus(const Root& root, std::vector<std::string>& to) {
 void ask_nvidia(Nvidia& to, unsigned seconds, std::vector<std::string>& complaints) {
   const ProgramAnswer answer = ask_program({to.smi, "-q"}, "", seconds);
   if (!answer.failure.empty() || answer.status != 0) {
-    complaints.push_back(to.smi + ": " +
-                         (answer.failure.empty() ? trimmed(answer.output.substr(0, 200)) : answer.failure));
+    complaints.push_back(
+        to.smi + ": " +
+        (answer.failure.empty() ? std::string(trimmed(answer.output.substr(0, 200))) : answer.failure));
     return;
   }
   const std::string driver = value_of(answer.output, "Driver Version", ':');
@@ -198,7 +192,7 @@ void ask_nvidia(Nvidia& to, unsigned seconds, std::vector<std::string>& complain
   for_each_part(answer.output, "\n", [&](std::string_view line) {
     const std::size_t colon = line.find(':');
     if (colon != std::string_view::npos && trimmed(line.substr(0, colon)) == "Product Name")
-      gpus.push_back(trimmed(line.substr(colon + 1)));
+      gpus.emplace_back(trimmed(line.substr(colon + 1)));
   });
   if (!gpus.empty()) to.gpus = std::move(gpus);
 }
@@ -217,18 +211,13 @@ void ask_amd(Amd& to, unsigned seconds, std::vector<std::string>& complaints) {
   for_each_part(answer.output, "\n", [&](std::string_view line) {
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) return;
-    const std::string key = trimmed(line.substr(0, colon)), value = trimmed(line.substr(colon + 1));
+    const std::string key(trimmed(line.substr(0, colon))), value(trimmed(line.substr(colon + 1)));
     if (key == "Name" && value.find("amdgcn") == std::string::npos) name = value;
     if (key == "Marketing Name") marketing = value;
     if (key == "Device Type" && value == "GPU")
       gpus.push_back(marketing.empty() ? name : name + " (" + marketing + ")");
   });
   if (!gpus.empty()) to.gpus = std::move(gpus);
-}
-
-std::string text_of_environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "src/cli/doctor/text.h"
 #include "src/cli/doctor/version.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
@@ -12,12 +13,6 @@ namespace ferry::doctor {
 namespace {
 
 constexpr std::size_t kPathLinesMax = 1000;
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
 
 std::vector<std::string> split(std::string_view text, char at) {
   std::vector<std::string> parts;
@@ -226,10 +221,10 @@ std::string Search::full_version(const Place& place) const {
   if (!place.version.empty()) return place.version;
   const auto header =
       root_.read(joined(place.prefix, "include/python" + place.series + "/patchlevel.h"), 1 << 16);
-  constexpr std::string_view kMark = "#define PY_VERSION";
-  const std::size_t mark = header ? header->find(kMark) : std::string::npos;
+  constexpr std::string_view kVersionLine = "#define PY_VERSION";
+  const std::size_t mark = header ? header->find(kVersionLine) : std::string::npos;
   if (mark == std::string::npos) return place.series;
-  const std::string_view rest = std::string_view(*header).substr(mark + kMark.size());
+  const std::string_view rest = std::string_view(*header).substr(mark + kVersionLine.size());
   const std::vector<std::string> words = split(rest.substr(0, rest.find('\n')), '"');
   const std::string text = words.size() > 1 ? words[1] : "";
   return series_of_version(text) == place.series ? text : place.series;
@@ -359,11 +354,6 @@ void Search::add_pyenv() {
 }
 
 std::vector<Python> Search::take() { return std::move(found_); }
-
-std::string text_of_environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 }  // namespace
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "src/cli/doctor/text.h"
+
 namespace ferry::doctor {
 namespace {
 
@@ -87,8 +89,6 @@ std::optional<std::string> local_after(std::string_view version, std::string_vie
   if (!local.starts_with(tag)) return std::nullopt;
   return std::string(local.substr(tag.size()));
 }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The numbers that a text begins with: "6.2.41133-dd7f95766" and 2 give "6.2".
 std::optional<std::string> first_numbers(std::string_view text, std::size_t count_max) {

@@ -4,10 +4,11 @@
 #include <array>
 #include <utility>
 
+#include "src/cli/doctor/text.h"
+
 namespace ferry::doctor {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
 bool is_separator(char c) { return c == '.' || c == '-' || c == '_'; }
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

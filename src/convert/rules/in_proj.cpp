@@ -82,7 +82,7 @@ void replace(NamedTensors& tensors, const Three& names, const std::string& after
   tensors.remove(names[2]);
 }
 
-void join(NamedTensors& tensors) {
+void join_all(NamedTensors& tensors) {
   for (const std::string& name : tensors.names()) {
     if (!name.ends_with("q_proj.weight")) continue;
     const std::string stem = name.substr(0, name.size() - std::string_view("q_proj.weight").size());
@@ -144,7 +144,7 @@ bool is_third(const NamedTensors& tensors, const std::string& name) {
   return tensors.find(name) == kNoNode || (!tensors.shape(name).empty() && tensors.shape(name)[0] % 3 == 0);
 }
 
-void split(NamedTensors& tensors) {
+void split_all(NamedTensors& tensors) {
   for (const std::string& name : tensors.names()) {
     const std::string leaf = leaf_of(name);
     if ((leaf != "in_proj_weight" && leaf != "q_proj_weight") || tensors.find(name) == kNoNode) continue;
@@ -172,11 +172,11 @@ void split(NamedTensors& tensors) {
 }  // namespace
 
 void join_projections(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
-  fix_layout(checkpoint, options, "in_proj", "module", "with q, k and v in one", log, join);
+  fix_layout(checkpoint, options, "in_proj", "module", "with q, k and v in one", log, join_all);
 }
 
 void split_projections(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
-  fix_layout(checkpoint, options, "qkv_proj", "module", "with q, k and v apart", log, split);
+  fix_layout(checkpoint, options, "qkv_proj", "module", "with q, k and v apart", log, split_all);
 }
 
 }  // namespace ferry::convert

@@ -12,8 +12,6 @@
 namespace ferry::convert {
 namespace {
 
-constexpr std::string_view kBox = "parametrizations";
-
 std::int64_t count(const Shape& shape) {
   std::int64_t all = 1;
   for (const std::int64_t size : shape) all *= size;
@@ -28,17 +26,13 @@ bool are_vectors_of(const Shape& u, const Shape& v, const Shape& weight) {
   return false;
 }
 
-std::string join(std::string_view module, std::string_view rest) {
-  return module.empty() ? std::string(rest) : std::string(module) + "." + std::string(rest);
-}
-
-void to_parametrizations(NamedTensors& tensors) {
+void spectral_norm_to_parametrizations(NamedTensors& tensors) {
   for (const std::string& orig : tensors.names()) {
     if (!orig.ends_with("_orig")) continue;
     const std::string stem = orig.substr(0, orig.size() - 5), u = stem + "_u", v = stem + "_v";
     const std::string module = module_of(stem);
     if (tensors.find(orig) == kNoNode || tensors.find(u) == kNoNode || !tensors.in_scope(module)) continue;
-    const std::string box = join(module, std::string(kBox) + "." + leaf_of(stem) + ".");
+    const std::string box = join(module, std::string(kParametrizations) + "." + leaf_of(stem) + ".");
     if (tensors.find(v) == kNoNode) {
       tensors.left(module, "it was written before 1.1 and has no " + leaf_of(v));
     } else if (!are_vectors_of(tensors.shape(u), tensors.shape(v), tensors.shape(orig))) {
@@ -55,12 +49,12 @@ void to_parametrizations(NamedTensors& tensors) {
   }
 }
 
-void to_hooks(NamedTensors& tensors) {
+void spectral_norm_to_hooks(NamedTensors& tensors) {
   for (const std::string& orig : tensors.names()) {
     if (leaf_of(orig) != "original") continue;
     const std::string inner = module_of(orig), box = module_of(inner), module = module_of(box);
     const std::string u = inner + ".0._u", v = inner + ".0._v", stem = join(module, leaf_of(inner));
-    if (leaf_of(box) != kBox || tensors.find(orig) == kNoNode || tensors.find(u) == kNoNode ||
+    if (leaf_of(box) != kParametrizations || tensors.find(orig) == kNoNode || tensors.find(u) == kNoNode ||
         tensors.find(v) == kNoNode || !tensors.in_scope(module))
       continue;
     if (!are_vectors_of(tensors.shape(u), tensors.shape(v), tensors.shape(orig))) {
@@ -80,11 +74,12 @@ void to_hooks(NamedTensors& tensors) {
 
 void parametrize_spectral_norm(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
   fix_layout(checkpoint, options, "spectral_norm", "weight", "→ original, _u and _v", log,
-             to_parametrizations);
+             spectral_norm_to_parametrizations);
 }
 
 void unparametrize_spectral_norm(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
-  fix_layout(checkpoint, options, "spectral_norm_hooks", "weight", "→ _orig, _u and _v", log, to_hooks);
+  fix_layout(checkpoint, options, "spectral_norm_hooks", "weight", "→ _orig, _u and _v", log,
+             spectral_norm_to_hooks);
 }
 
 }  // namespace ferry::convert

@@ -12,8 +12,6 @@
 namespace ferry::convert {
 namespace {
 
-constexpr std::string_view kBox = "parametrizations";
-
 bool is_length_of(const Shape& g, const Shape& v) {
   if (g.empty()) return true;
   if (g.size() != v.size()) return false;
@@ -26,16 +24,12 @@ bool is_length_of(const Shape& g, const Shape& v) {
   return kept <= 1;
 }
 
-std::string join(std::string_view module, std::string_view rest) {
-  return module.empty() ? std::string(rest) : std::string(module) + "." + std::string(rest);
-}
-
-void to_parametrizations(NamedTensors& tensors) {
+void weight_norm_to_parametrizations(NamedTensors& tensors) {
   for (const std::string& g : tensors.names()) {
     if (!g.ends_with("_g")) continue;
     const std::string stem = g.substr(0, g.size() - 2), v = stem + "_v", module = module_of(stem);
     if (tensors.find(g) == kNoNode || tensors.find(v) == kNoNode || !tensors.in_scope(module)) continue;
-    const std::string box = join(module, std::string(kBox) + "." + leaf_of(stem) + ".");
+    const std::string box = join(module, std::string(kParametrizations) + "." + leaf_of(stem) + ".");
     if (!is_length_of(tensors.shape(g), tensors.shape(v))) {
       tensors.left(module,
                    "the shapes of " + leaf_of(g) + " and " + leaf_of(v) + " are not those of a weight_norm");
@@ -49,12 +43,12 @@ void to_parametrizations(NamedTensors& tensors) {
   }
 }
 
-void to_hooks(NamedTensors& tensors) {
+void weight_norm_to_hooks(NamedTensors& tensors) {
   for (const std::string& g : tensors.names()) {
     if (leaf_of(g) != "original0") continue;
     const std::string inner = module_of(g), box = module_of(inner), v = inner + ".original1";
     const std::string module = module_of(box), stem = join(module, leaf_of(inner));
-    if (leaf_of(box) != kBox || tensors.find(g) == kNoNode || tensors.find(v) == kNoNode ||
+    if (leaf_of(box) != kParametrizations || tensors.find(g) == kNoNode || tensors.find(v) == kNoNode ||
         !tensors.in_scope(module))
       continue;
     if (!is_length_of(tensors.shape(g), tensors.shape(v)) || tensors.has(inner + ".original2")) {
@@ -73,11 +67,11 @@ void to_hooks(NamedTensors& tensors) {
 
 void parametrize_weight_norm(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
   fix_layout(checkpoint, options, "weight_norm", "weight", "→ original0 and original1", log,
-             to_parametrizations);
+             weight_norm_to_parametrizations);
 }
 
 void unparametrize_weight_norm(Checkpoint& checkpoint, const RuleOptions& options, ChangeLog& log) {
-  fix_layout(checkpoint, options, "weight_norm_hooks", "weight", "→ _g and _v", log, to_hooks);
+  fix_layout(checkpoint, options, "weight_norm_hooks", "weight", "→ _g and _v", log, weight_norm_to_hooks);
 }
 
 }  // namespace ferry::convert
