@@ -8,6 +8,7 @@
 
 #include "formats/formats.h"
 #include "formats/torch/graft.h"
+#include "formats/torch/nested.h"
 #include "formats/zip/directory.h"
 #include "formats/zip/local.h"
 #include "formats/zip/member.h"
@@ -86,6 +87,7 @@ Checkpoint open_archived(SourcePtr source, const Limits& limits) {
     Checkpoint whole;
     whole.source = std::move(source);
     whole.values.set_root(torch::Grafter(whole).add(part));
+    torch::note_nested(whole, torch::count_nested(part));
     whole.container = part.container;
     whole.container.format += " in a zip archive";
     whole.container.checksums = true;

@@ -36,6 +36,7 @@ const Sample kSamples[] = {
     {"legacy.tar", "legacy tar", false},
     {"state.pkl", "pickle", false},
     {"arrays.pkl", "pickle", false},
+    {"arrays.joblib", "pickle", false},
     {"state.zip", "checkpoint in a zip", true},
     {"state.safetensors", "safetensors", false},
     {"state.safetensors.index.json", "safetensors index", false},

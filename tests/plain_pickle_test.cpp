@@ -146,6 +146,66 @@ TEST(PlainPickle, ArraysLieInTheFile) {
   EXPECT_TRUE(has_note(checkpoint, Code::nested_checkpoint));
 }
 
+TEST(PlainPickle, ArraysOfJoblibLieInTheFile) {
+  const Checkpoint checkpoint = test::open_bytes(test::read_file(test::fixture("containers/arrays.joblib")));
+  ASSERT_EQ(checkpoint.storages.size(), 2u);
+  for (const Storage& storage : checkpoint.storages) EXPECT_EQ(storage.bytes.source, checkpoint.source);
+}
+
+TEST(PlainPickle, OneRemarkCountsTheCheckpointsInAllOfThem) {
+  const std::string one = file_text("containers/state.pkl");
+  const Checkpoint checkpoint = open_text(one + one + one);
+  std::vector<std::string> remarks;
+  for (const Note& note : checkpoint.notes)
+    if (note.code == Code::nested_checkpoint) remarks.push_back(note.what);
+  ASSERT_EQ(remarks.size(), 1u);
+  EXPECT_TRUE(remarks[0].starts_with("6 checkpoints")) << remarks[0];
+  EXPECT_EQ(checkpoint.storages.size(), 6u);
+}
+
+TEST(PlainPickle, TimeZonesAndConstantsOfTorchAreText) {
+  const struct {
+    const char *program, *text;
+  } rows[] = {
+      {"cpytz\n_UTC\n(tR.", "UTC"},
+      {"cpytz\n_p\n(S'Europe/Berlin'\nI3180\nI0\nS'LMT'\ntR.", "Europe/Berlin"},
+      {"cdateutil.tz.tz\ntzutc\n(tR.", "UTC"},
+      {"cdateutil.tz.tz\ntzoffset\n(NI19800\ntR.", "UTC+05:30"},
+      {"cdateutil.tz.tz\ntzoffset\n(NI-3208\ntR.", "UTC-00:53:28"},
+      {"ctorch._utils\ntorch.channels_last\n.", "torch.channels_last"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.program);
+    const Checkpoint checkpoint = open_text("\x80\x02"s + row.program);
+    EXPECT_TRUE(checkpoint.values.is_text(checkpoint.values.root(), row.text));
+  }
+  EXPECT_EQ(complaint("\x80\x02"
+                      "cpytz\n_evil\n(tR."),
+            Code::unsafe_global);
+}
+
+TEST(PlainPickle, WhatASubclassOfListHadBesideItsItemsIsNamed) {
+  const Checkpoint checkpoint = open_text(
+      "\x80\x02"
+      "cmine\nItems\n)\x81K\x01"
+      "a}X\x03\0\0\0tagK\x05sb."s);
+  EXPECT_EQ(checkpoint.values.kind(checkpoint.values.root()), Kind::list);
+  const auto named = [](const Note& note) { return note.what.find("left out: tag") != std::string::npos; };
+  EXPECT_TRUE(std::any_of(checkpoint.notes.begin(), checkpoint.notes.end(), named));
+}
+
+TEST(PlainPickle, WholeObjectsInARowKeepTheirDescription) {
+  const std::string module =
+      "\x80\x02"
+      "ctorch.nn.modules.linear\nIdentity\n)\x81}(X\x0b\0\0\0_parameters}X\x08\0\0\0_buffers}X\x08\0\0\0_"
+      "modules}X\x08\0\0\0"
+      "training\x88ub."s;
+  const Checkpoint checkpoint = open_text(module + module);
+  ASSERT_EQ(checkpoint.modules.size(), 2u);
+  const ValueGraph& graph = checkpoint.values;
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(checkpoint.modules[i].object, graph.items(graph.root())[i]);
+}
+
 TEST(NestedCheckpoint, IsReadFromALegacyStreamAndFromAZip) {
   for (const char* name : {"containers/legacy.pt", "containers/state.pt"}) {
     const Checkpoint checkpoint = open_text(loading(file_text(name)));

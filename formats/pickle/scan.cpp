@@ -99,7 +99,7 @@ std::optional<std::uint64_t> find_program_size(const ByteSource& source, std::ui
                                                std::uint64_t size_max) {
   const std::uint64_t available = std::min(source.size() - std::min(offset, source.size()), size_max);
   // The window grows only when one instruction does not fit: usually one long string.
-  std::uint64_t window = 64 << 10, done = 0;
+  std::uint64_t window = 4 << 10, done = 0;
   std::vector<std::byte> buffer;
   while (done < available) {
     const std::uint64_t size = std::min(window, available - done);

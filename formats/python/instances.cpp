@@ -67,17 +67,25 @@ NodeId omegaconf_content(const Call& call) {
   return content != kNoNode ? content : call.graph.find(call.state, "_val");
 }
 
-// A subclass of dict: its entries.  Attributes beside them are named in the report.
-bool make_dict_subclass(Call& call, DictFlavor flavor) {
-  std::string lost;
+// What a subclass of dict or list had beside its entries or items: the names, for the report.
+std::string left_out(const Call& call, bool metadata_kept) {
+  std::string names;
+  const auto add = [&](std::string_view name) { names += (names.empty() ? "" : ", ") + std::string(name); };
   const auto attributes = call.state == kNoNode ? std::nullopt : attributes_of(call.graph, call.state);
   for (std::size_t i = 0; attributes && i + 1 < attributes->size(); i += 2) {
     const auto key = call.graph.as_text((*attributes)[i]);
     const bool known_as_entry =
         std::find(call.dict_items.begin(), call.dict_items.end(), (*attributes)[i]) != call.dict_items.end();
-    if (key && !known_as_entry && !(flavor == DictFlavor::ordered && *key == "_metadata"))
-      lost += (lost.empty() ? "" : ", ") + std::string(*key);
+    if (key && !known_as_entry && !(metadata_kept && *key == "_metadata")) add(*key);
   }
+  if (call.state != kNoNode && !attributes) add("its state");
+  if (!call.arguments.empty() && !call.dict_items.empty()) add("the arguments of its class");
+  return names.empty() ? "" : " (attributes left out: " + names + ")";
+}
+
+// A subclass of dict: its entries.  Attributes beside them are named in the report.
+bool make_dict_subclass(Call& call, DictFlavor flavor) {
+  const std::string lost = left_out(call, flavor == DictFlavor::ordered);
   const NodeId dict = dict_of(call, call.dict_items, flavor);
   if (flavor == DictFlavor::ordered && call.state != kNoNode &&
       call.graph.find(call.state, "_metadata") != kNoNode) {
@@ -86,8 +94,14 @@ bool make_dict_subclass(Call& call, DictFlavor flavor) {
     call.graph.set_attributes(dict, kept);
   }
   call.become(dict);
-  call.note_data(std::string(flavor == DictFlavor::ordered ? "OrderedDict" : "dict") +
-                 (lost.empty() ? "" : " (attributes left out: " + lost + ")"));
+  call.note_data((flavor == DictFlavor::ordered ? "OrderedDict" : "dict") + lost);
+  return true;
+}
+
+bool make_list_subclass(Call& call) {
+  const std::string lost = left_out(call, false);
+  call.become_list(call.list_items);
+  call.note_data("list" + lost);
   return true;
 }
 
@@ -146,11 +160,7 @@ bool make_instance(Call& call) {
     return true;
   }
   if (!call.dict_items.empty()) return make_dict_subclass(call, DictFlavor::plain);
-  if (!call.list_items.empty()) {
-    call.become_list(call.list_items);
-    call.note_data("list");
-    return true;
-  }
+  if (!call.list_items.empty()) return make_list_subclass(call);
   if (call.module() == "yacs.config" && call.name() == "CfgNode")
     return make_dict_subclass(call, DictFlavor::plain);
   return call.state != kNoNode ? make_from_state(call) : make_from_arguments(call);
@@ -170,16 +180,13 @@ bool is_list_of_entries(const ValueGraph& graph, NodeId id) {
 bool make_called(Call& call) {
   if (!call.dict_items.empty())
     return make_dict_subclass(call, call.arguments.empty() ? DictFlavor::ordered : DictFlavor::plain);
-  if (!call.list_items.empty()) {
-    call.become_list(call.list_items);
-    call.note_data("list");
-    return true;
-  }
+  if (!call.list_items.empty()) return make_list_subclass(call);
   if (call.arguments.size() == 1 && is_list_of_entries(call.graph, call.arguments[0])) {
     for (const NodeId pair : call.graph.items(call.arguments[0])) {
       const auto parts = call.graph.items(pair);
       call.dict_items.insert(call.dict_items.end(), parts.begin(), parts.end());
     }
+    call.arguments.clear();
     return make_dict_subclass(call, DictFlavor::ordered);
   }
   if (call.arguments.size() == 1 && call.state == kNoNode && is_plain(call.graph, call.arguments[0])) {

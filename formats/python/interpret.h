@@ -87,6 +87,9 @@ bool interpret_standard(Call& call);
 bool interpret_numpy(Call& call);
 bool interpret_instance(Call& call);  // everything else that may become plain data
 
+// "UTC", "UTC+05:30": a time zone that is an offset.
+std::string utc_offset_text(const Call& call, double seconds);
+
 // The call becomes a tensor of one dimension over bytes in memory.
 void become_tensor_of_bytes(Call& call, DType dtype, std::vector<std::byte> bytes, bool big_endian);
 

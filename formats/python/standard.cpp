@@ -160,12 +160,23 @@ bool make_typed_array(Call& call) {
   return true;
 }
 
-// ZoneInfo('Europe/Berlin'), or ZoneInfo._unpickle('Europe/Berlin', True).
+// ZoneInfo('Europe/Berlin'), ZoneInfo._unpickle('Europe/Berlin', True), pytz._p('Europe/Berlin', …),
+// pytz._UTC(), and dateutil's tzutc() and tzoffset(name, seconds or timedelta).
 bool make_zone_info(Call& call) {
-  call.need_arguments(1, 2);
+  call.need_arguments(0, 4);
   call.need_nothing_after();
-  if (!call.graph.as_text(call.arguments[0])) call.fail("takes the name of a zone");
-  call.become(call.arguments[0]);
+  if (call.name() == "tzoffset") {
+    const NodeId offset = call.arguments.size() == 2 ? call.arguments[1] : kNoNode;
+    if (offset == kNoNode || call.graph.kind(offset) == Kind::text) call.fail("takes an offset");
+    const auto whole = call.graph.as_integer(offset);
+    if (!whole && call.graph.kind(offset) != Kind::real) call.fail("takes an offset");
+    call.become_text(utc_offset_text(call, whole ? static_cast<double>(*whole) : call.graph.real(offset)));
+  } else if (call.arguments.empty()) {
+    call.become_text("UTC");
+  } else {
+    if (!call.graph.as_text(call.arguments[0])) call.fail("takes the name of a zone");
+    call.become(call.arguments[0]);
+  }
   call.note_data("text");
   return true;
 }

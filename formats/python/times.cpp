@@ -96,13 +96,7 @@ bool make_time_delta(Call& call) {
 bool make_time_zone(Call& call) {
   call.need_arguments(1, 2);
   if (call.graph.kind(call.arguments[0]) != Kind::real) call.fail("takes a timedelta");
-  const auto minutes = static_cast<int>(std::lround(call.graph.real(call.arguments[0]) / 60));
-  if (minutes < -24 * 60 || minutes > 24 * 60) call.fail("has an offset of more than a day");
-  char text[32] = "UTC";
-  const int size = minutes < 0 ? -minutes : minutes;
-  if (minutes != 0)
-    std::snprintf(text, sizeof text, "UTC%c%02d:%02d", minutes < 0 ? '-' : '+', size / 60, size % 60);
-  call.become_text(text);
+  call.become_text(utc_offset_text(call, call.graph.real(call.arguments[0])));
   return true;
 }
 
@@ -205,6 +199,21 @@ bool make_number_text(Call& call) {
 }
 
 }  // namespace
+
+std::string utc_offset_text(const Call& call, double seconds) {
+  if (!(seconds > -86'400 && seconds < 86'400)) call.fail("has an offset of more than a day");
+  const auto whole = static_cast<int>(std::lround(seconds));
+  if (whole == 0) return "UTC";
+  const int size = whole < 0 ? -whole : whole;
+  char text[32];
+  std::snprintf(text, sizeof text, "UTC%c%02d:%02d", whole < 0 ? '-' : '+', size / 3600, size / 60 % 60);
+  std::string out(text);
+  if (size % 60 != 0) {  // local mean time, before zones
+    std::snprintf(text, sizeof text, ":%02d", size % 60);
+    out += text;
+  }
+  return out;
+}
 
 bool interpret_time_or_path(Call& call) {
   if (!call.known) return false;

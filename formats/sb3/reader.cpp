@@ -93,6 +93,7 @@ class Reader {
     const Checkpoint part = torch::starts_like_legacy(*source) ? torch::open_legacy(source, limits_)
                                                                : torch::open_zip(source, limits_);
     if (!part.container.checksums) zip::check_stored(archive_, record);
+    nested_ += torch::count_nested(part);
     checkpoint_.container.protocol = std::max(checkpoint_.container.protocol, part.container.protocol);
     return grafter_.add(part);
   }
@@ -117,6 +118,7 @@ class Reader {
     for (const zip::Record& record : archive_.records())
       container.records.push_back(
           {record.name, record.data_offset, record.size, record.stored_size, record.crc});
+    torch::note_nested(checkpoint_, nested_);
     const NodeId root = graph_.root();
     if (!serialized_.empty())
       checkpoint_.note(
@@ -138,6 +140,7 @@ class Reader {
   const std::shared_ptr<zip::InflatedSpace> space_ = std::make_shared<zip::InflatedSpace>();
   std::vector<NodeId> entries_;  // of the root: keys and values in turn
   std::vector<std::string> serialized_, skipped_;
+  std::size_t nested_ = 0;
 };
 
 }  // namespace

@@ -9,7 +9,9 @@ namespace {
 constexpr std::uint32_t kNoTensor = 0xffffffff;
 
 // Remarks on the container of a part: the whole makes its own.
-bool is_of_container(Code code) { return code == Code::no_checksums || code == Code::crc_not_computed; }
+bool is_of_container(Code code) {
+  return code == Code::no_checksums || code == Code::crc_not_computed || code == Code::nested_checkpoint;
+}
 
 // Bytes of a slice are bytes of what it is a slice of.
 void point_into_whole(StorageBytes& bytes) {
@@ -25,12 +27,28 @@ NodeId Grafter::add(const Checkpoint& part) {
   add_storages(part);
   tensors_.assign(part.tensors.size(), kNoTensor);
   copies_.assign(part.values.node_count(), kNoNode);
-  const std::vector<NodeId> nodes = part.values.reachable();
-  for (const NodeId id : nodes) copies_[id] = copy_of(part, id);
-  for (const NodeId id : nodes) copy_children(part.values, id);
+  const NodeId root = copy(part, part.values.root());
   add_globals(part.globals);
-  add_notes(part, copies_[part.values.root()]);
-  return copies_[part.values.root()];
+  add_modules(part);
+  add_notes(part, root);
+  return root;
+}
+
+// Copies what is reachable and not copied yet: nodes first, then what they hold, so that cycles close.
+NodeId Grafter::copy(const Checkpoint& part, NodeId root) {
+  std::vector<NodeId> fresh, stack{root}, children;
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (copies_[id] != kNoNode) continue;
+    copies_[id] = copy_of(part, id);
+    fresh.push_back(id);
+    children.clear();
+    if (part.values.is_container(id)) part.values.children(id, children);
+    stack.insert(stack.end(), children.rbegin(), children.rend());
+  }
+  for (const NodeId id : fresh) copy_children(part.values, id);
+  return copies_[root];
 }
 
 // The node without its children.
@@ -59,7 +77,8 @@ NodeId Grafter::copy_of(const Checkpoint& part, NodeId id) {
       const std::uint32_t index = first_storage_ + from.index(id);
       return to.make_indexed(Kind::storage, number_ ? number_(index) : index, from.at(id));
     }
-    case Kind::global:
+    case Kind::global:  // among the attributes of a module, which are as they were pickled
+      return to.make_text(from.dotted_name(id), from.at(id));
     case Kind::persistent:
     case Kind::call:
       throw Error(Code::internal, "a value was taken over before it was understood").at(from.at(id));
@@ -108,6 +127,22 @@ void Grafter::add_globals(const GlobalLog& globals) {
     GlobalUse& known = whole_.globals[whole_.globals.note(use.module, use.name, use.at)];
     known.called = known.called || use.called;
     known.instantiated = known.instantiated || use.instantiated;
+  }
+}
+
+// What a person needs to build the modules of a whole object again.
+void Grafter::add_modules(const Checkpoint& part) {
+  for (ModuleInfo module : part.modules) {
+    module.object = copy(part, module.object);
+    for (auto& [name, value] : module.attributes) {
+      name = copy(part, name);
+      value = copy(part, value);
+    }
+    whole_.modules.push_back(std::move(module));
+  }
+  for (ClassSource source : part.class_sources) {
+    source.text = copy(part, source.text);
+    whole_.class_sources.push_back(std::move(source));
   }
 }
 

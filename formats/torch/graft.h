@@ -24,11 +24,13 @@ class Grafter {
   NodeId add(const Checkpoint& part);
 
  private:
+  NodeId copy(const Checkpoint& part, NodeId root);
   NodeId copy_of(const Checkpoint& part, NodeId id);
   void copy_children(const ValueGraph& from, NodeId id);
   void add_storages(const Checkpoint& part);
   std::uint32_t add_tensor(const Checkpoint& part, std::uint32_t index);
   void add_globals(const GlobalLog& globals);
+  void add_modules(const Checkpoint& part);
   void add_notes(const Checkpoint& part, NodeId root);
 
   Checkpoint& whole_;

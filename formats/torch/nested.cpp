@@ -1,5 +1,6 @@
 #include "formats/torch/nested.h"
 
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <unordered_set>
@@ -156,8 +157,7 @@ bool NestedLoader::interpret(python::Call& call) {
   call.need_nothing_after();
   const auto [found, fresh] = loaded_.try_emplace(call.arguments[0], kNoNode);
   if (fresh) {
-    const NodeId root = load(call, *bytes);
-    found->second = root;
+    found->second = load(call, *bytes);
     ++count_;
   }
   call.become(found->second);
@@ -184,6 +184,7 @@ NodeId NestedLoader::load(python::Call& call, std::string_view bytes) {
   --inner.nesting_max;
   try {
     Checkpoint part = legacy ? open_legacy(source, inner) : open_zip(source, inner);
+    count_ += count_nested(part);
     for (Storage& storage : part.storages) storage.key = "nested " + storage.key;
     return Grafter(checkpoint_, [&](std::uint32_t storage) { return storages_.add_view(storage); }).add(part);
   } catch (Error& error) {
@@ -192,13 +193,24 @@ NodeId NestedLoader::load(python::Call& call, std::string_view bytes) {
   }
 }
 
-void NestedLoader::describe() {
-  if (count_ == 0) return;
-  checkpoint_.note(checkpoint_.values.root(), Code::nested_checkpoint,
-                   std::to_string(count_) + (count_ == 1 ? " checkpoint lay" : " checkpoints lay") +
-                       " inside the pickle as bytes (torch.storage._load_from_bytes); what " +
-                       (count_ == 1 ? "it holds" : "they hold") + " was put in " +
-                       (count_ == 1 ? "its" : "their") + " place");
+void note_nested(Checkpoint& checkpoint, std::size_t count) {
+  if (count == 0) return;
+  const bool one = count == 1;
+  checkpoint.note(checkpoint.values.root(), Code::nested_checkpoint,
+                  std::to_string(count) + (one ? " checkpoint lay" : " checkpoints lay") +
+                      " inside the pickle as bytes (torch.storage._load_from_bytes); what " +
+                      (one ? "it holds" : "they hold") + " was put in " + (one ? "its" : "their") + " place");
+}
+
+std::size_t count_nested(const Checkpoint& checkpoint) {
+  std::size_t count = 0;
+  for (const Note& note : checkpoint.notes) {
+    std::size_t one = 0;
+    if (note.code != Code::nested_checkpoint) continue;
+    std::from_chars(note.what.data(), note.what.data() + note.what.size(), one);
+    count += one;
+  }
+  return count;
 }
 
 }  // namespace ferry::torch

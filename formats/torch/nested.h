@@ -25,6 +25,10 @@ void note_nested_names(const ValueGraph& graph, GlobalLog& globals, std::size_t 
 // The same of a pickle that breaks: every string of bytes in it could have been one.
 void note_names_of_broken(Bytes program, GlobalLog& globals, std::size_t depth);
 
+// The remark on the checkpoints that were nested in a pickle, and how many the remarks of `checkpoint` count.
+void note_nested(Checkpoint& checkpoint, std::size_t count);
+std::size_t count_nested(const Checkpoint& checkpoint);
+
 // Opens nested checkpoints and puts what they hold in the place of their calls.
 class NestedLoader {
  public:
@@ -35,8 +39,8 @@ class NestedLoader {
   // of a checkpoint, Code::limit_exceeded for nesting too deep, and what the readers throw.
   bool interpret(python::Call& call);
 
-  // One remark for all of them.
-  void describe();
+  // One remark for all of them, and for those in them.
+  void describe() { note_nested(checkpoint_, count_); }
 
  private:
   NodeId load(python::Call& call, std::string_view bytes);

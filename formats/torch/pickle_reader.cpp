@@ -4,6 +4,7 @@
 #include "formats/pickle/scan.h"
 #include "formats/torch/graft.h"
 #include "formats/torch/interpret.h"
+#include "formats/torch/nested.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
 #include "formats/zip/end_record.h"
@@ -13,7 +14,7 @@
 namespace ferry::torch {
 namespace {
 
-constexpr std::size_t kPicklesMost = 1 << 17;  // a log that was appended to for a long time
+constexpr std::size_t kPicklesMost = 1 << 16;  // a log that was appended to for a long time
 constexpr std::size_t kHeadBytes = 4096, kHeadInstructions = 8;
 
 // --- recognition
@@ -220,15 +221,18 @@ void add_description(Container& whole, const Container& part) {
 void read_row(Checkpoint& checkpoint, Row& row, const Limits& limits) {
   Grafter grafter(checkpoint);
   std::vector<NodeId> values;
+  std::size_t nested = 0;
   for (std::size_t i = 0; i < row.size(); ++i) try {
       const Checkpoint part = read_one(checkpoint.source, row.begin(i), row.take(i), limits);
       values.push_back(grafter.add(part));
       add_description(checkpoint.container, part.container);
+      nested += count_nested(part);
     } catch (Error& error) {
       error.in(ordinal(i, row.begin(i)));
       throw;
     }
   checkpoint.values.set_root(checkpoint.values.make_list(values));
+  note_nested(checkpoint, nested);
   checkpoint.note(
       checkpoint.values.root(), Code::several_pickles,
       grouped(row.size()) + " pickles follow each other in the file; their values became one list");

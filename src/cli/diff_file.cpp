@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "formats/formats.h"
 #include "src/cli/checksums.h"
@@ -53,7 +54,10 @@ std::vector<Change> changes_between(const Opened& before, const Opened& after) {
   return listed;
 }
 
-// Pairs of tensors to compare: a pair that stands at several paths is compared once.
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+// Pairs of tensors to compare, and the rows that wait for the result: a pair that stands at several paths is
+// compared once.
 class Comparisons {
  public:
   Comparisons(const Opened& before, const Opened& after, const TensorViews& views_before,
@@ -65,49 +69,68 @@ class Comparisons {
     pairs_.reserve(count);
     tensors_before_.reserve(count);
     tensors_after_.reserve(count);
-    uses_.reserve(count);
+    last_row_.reserve(count);
+    row_before_.reserve(count);
   }
 
-  // The number of the comparison, by which its result is found.
-  std::size_t add(std::uint32_t before, std::uint32_t after) {
+  // Rows come in order, each with or without a comparison.
+  void add_row() { row_before_.push_back(kNone); }
+  void add_row(std::uint32_t before, std::uint32_t after) {
+    const std::size_t row = row_before_.size();
     const auto [at, fresh] = numbers_.try_emplace(std::uint64_t{before} << 32 | after, pairs_.size());
     if (fresh) {
       pairs_.push_back({views_before_.view(before), views_after_.view(after)});
       tensors_before_.push_back(before);
       tensors_after_.push_back(after);
-      uses_.push_back(0);
+      last_row_.push_back(kNone);
     }
-    ++uses_[at->second];
-    return at->second;
+    row_before_.push_back(std::exchange(last_row_[at->second], row));
   }
 
-  void run(Executor& executor, const DiffProgress& progress, bool measure_equal) {
+  // Every row that waits gets what is known of its pair.
+  void run(Executor& executor, const DiffProgress& progress, bool measure_equal,
+           std::vector<TensorRow>& rows) const {
+    for (std::size_t number = 0; number < pairs_.size(); ++number)
+      fill(number, {numeric::unmeasured(pairs_[number]), ""}, rows);
     Checksums checksums({&before_.checkpoint, tensors_before_}, {&after_.checkpoint, tensors_after_}, pairs_,
                         executor);
-    results_ = numeric::compare_tensors(
-        pairs_, executor, [&](const numeric::TapBlock& block) { checksums.take(block); }, progress,
-        measure_equal);
+    numeric::compare_tensors(
+        pairs_, executor, [&](const numeric::TapBlock& block) { checksums.take(block); },
+        [&](std::size_t number, numeric::Comparison found) { fill(number, std::move(found), rows); },
+        progress, measure_equal);
     checksums.check();
   }
 
-  const numeric::TensorPair& pair(std::size_t number) const { return pairs_[number]; }
-  // Given away where one row asks only.  Thread-safe.
-  numeric::Comparison take_result(std::size_t number) {
-    return uses_[number] > 1 ? results_[number] : std::move(results_[number]);
+  // By row; null where nothing was compared.
+  std::vector<const numeric::TensorPair*> pairs_by_row() const {
+    std::vector<const numeric::TensorPair*> pairs(row_before_.size());
+    for (std::size_t number = 0; number < pairs_.size(); ++number)
+      for (std::size_t row = last_row_[number]; row != kNone; row = row_before_[row])
+        pairs[row] = &pairs_[number];
+    return pairs;
   }
 
  private:
+  void fill(std::size_t number, numeric::Comparison result, std::vector<TensorRow>& rows) const {
+    for (std::size_t at = last_row_[number]; at != kNone; at = row_before_[at]) {
+      TensorRow& row = rows[at];
+      const bool last = row_before_[at] == kNone;
+      row.drift = last ? std::move(result.drift) : result.drift;
+      row.measured = result.why_not.empty();
+      row.why = result.why_not;
+    }
+  }
+
   const Opened& before_;
   const Opened& after_;
   const TensorViews& views_before_;
   const TensorViews& views_after_;
   std::unordered_map<std::uint64_t, std::size_t> numbers_;
   std::vector<numeric::TensorPair> pairs_;
-  std::vector<std::uint32_t> tensors_before_, tensors_after_, uses_;
-  std::vector<numeric::Comparison> results_;
+  std::vector<std::uint32_t> tensors_before_, tensors_after_;
+  std::vector<std::size_t> last_row_;    // of a pair
+  std::vector<std::size_t> row_before_;  // of a row: the one before it that waits for the same pair
 };
-
-constexpr std::size_t kNoComparison = static_cast<std::size_t>(-1);
 
 // What is known of a match before any number is read.  True when its numbers are to be compared.
 bool describe_match(const structure::TensorMatch& match, const Opened& before, const Opened& after,
@@ -123,9 +146,9 @@ bool describe_match(const structure::TensorMatch& match, const Opened& before, c
   return row.why.empty();
 }
 
-// A row for every match, and where its numbers will come from.
-std::vector<std::size_t> make_rows(const Pairing& pairing, const Opened& before, const Opened& after,
-                                   Executor& executor, Comparisons& comparisons, FileDiff& file) {
+// A row for every match; true where it is compared.
+std::vector<char> make_rows(const Pairing& pairing, const Opened& before, const Opened& after,
+                            Executor& executor, Comparisons& comparisons, FileDiff& file) {
   const std::size_t count = pairing.tensors.size();
   file.tensors.resize(count);
   std::vector<char> compared(count);
@@ -133,34 +156,22 @@ std::vector<std::size_t> make_rows(const Pairing& pairing, const Opened& before,
     for (std::size_t i = begin; i < end; ++i)
       compared[i] = describe_match(pairing.tensors[i], before, after, file.tensors[i]);
   });
-  std::vector<std::size_t> numbers(count, kNoComparison);
   comparisons.reserve(count);
-  for (std::size_t i = 0; i < count; ++i)
+  for (std::size_t i = 0; i < count; ++i) {
+    const structure::TensorMatch& match = pairing.tensors[i];
     if (compared[i])
-      numbers[i] = comparisons.add(pairing.tensors[i].before.tensor, pairing.tensors[i].after.tensor);
-  return numbers;
-}
-
-void take_results(const std::vector<std::size_t>& numbers, Comparisons& comparisons,
-                  const Judgement& judgement, Executor& executor, FileDiff& file) {
-  run_ranges(executor, numbers.size(), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      if (numbers[i] == kNoComparison) continue;
-      TensorRow& row = file.tensors[i];
-      numeric::Comparison result = comparisons.take_result(numbers[i]);
-      row.drift = std::move(result.drift);
-      row.measured = result.why_not.empty();
-      row.why = std::move(result.why_not);
-      judge_row(row, judgement);
-    }
-  });
+      comparisons.add_row(match.before.tensor, match.after.tensor);
+    else
+      comparisons.add_row();
+  }
+  return compared;
 }
 
 }  // namespace
 
 Opened open_for_comparison(const std::string& path) {
   Opened opened{path, open_checkpoint(open_file(path), Limits{}), {}};
-  opened.checkpoint.container.records = {};
+  std::vector<RecordInfo>().swap(opened.checkpoint.container.records);
   return opened;
 }
 
@@ -204,10 +215,13 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   const TensorViews views_before(before.checkpoint), views_after(after.checkpoint);
   const Pairing pairing = pair_tensors(before, after, names, views_before, views_after);
   Comparisons comparisons(before, after, views_before, views_after);
-  const std::vector<std::size_t> numbers = make_rows(pairing, before, after, executor, comparisons, file);
+  const std::vector<char> compared = make_rows(pairing, before, after, executor, comparisons, file);
   // Equal bits are within every bound, unless they are NaNs that equal nothing.
-  comparisons.run(executor, progress, judgement.nan == NaNPolicy::strict);
-  take_results(numbers, comparisons, judgement, executor, file);
+  comparisons.run(executor, progress, judgement.nan == NaNPolicy::strict, file.tensors);
+  run_ranges(executor, compared.size(), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      if (compared[i]) judge_row(file.tensors[i], judgement);
+  });
 
   list_values(pairing, before, after, file);
   list_ties(structure::compare_ties(before.checkpoint, after.checkpoint, pairing), pairing, before, after,
@@ -215,10 +229,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   narrow_scope(pairing, before, after, file);
   excuse(file, judgement);
 
-  std::vector<const numeric::TensorPair*> pairs(numbers.size());
-  for (std::size_t i = 0; i < numbers.size(); ++i)
-    if (numbers[i] != kNoComparison) pairs[i] = &comparisons.pair(numbers[i]);
-  explain_rows(pairing, pairs, views_before, views_after, options, executor, file);
+  explain_rows(pairing, comparisons.pairs_by_row(), views_before, views_after, options, executor, file);
   before.checkpoint.source->check_unchanged();
   after.checkpoint.source->check_unchanged();
   executor.run(2, [&](std::size_t i) { sides[i] = {}; });  // of many tensors, work for both threads

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr auto kSuffixes = std::to_array<std::string_view>(
     {".pt", ".pth", ".tar", ".ckpt", ".chkpt", ".checkpoint", ".th", ".bin", ".pkl", ".pickle", ".model",
-     ".jit", ".weights", ".params", ".state", ".torch", ".pyth", ".opt"});
+     ".jit", ".joblib", ".weights", ".params", ".state", ".torch", ".pyth", ".opt"});
 // Files of weights that convert would not put in the place of themselves.
 constexpr auto kWeightsSuffixes =
     std::to_array<std::string_view>({".safetensors", ".npz", ".npy", ".h5", ".hdf5"});

@@ -54,6 +54,10 @@ constexpr auto kRows = std::to_array<Row>({
     {"time", "struct_time", struct_time},
     {"zoneinfo", "ZoneInfo", zone_info},
     {"zoneinfo", "ZoneInfo._unpickle", zone_info},
+    {"pytz", "_UTC", zone_info},
+    {"pytz", "_p", zone_info},
+    {"dateutil.tz.tz", "tzutc", zone_info},
+    {"dateutil.tz.tz", "tzoffset", zone_info},
     {"argparse", "Namespace", name_space},
     {"types", "SimpleNamespace", name_space},
     {"functools", "partial", partial},
@@ -215,6 +219,15 @@ bool is_identifier(std::string_view text) {
 
 std::string_view root_of(std::string_view dotted) { return dotted.substr(0, dotted.find('.')); }
 
+// Constants of torch are pickled by their dotted name, under whatever module pickle finds torch in:
+// ('torch._utils', 'torch.channels_last').
+void take_torch_apart(std::string_view& module, std::string_view& name) {
+  constexpr std::string_view kTorch = "torch.";
+  if (!name.starts_with(kTorch) || root_of(module) != "torch") return;
+  module = "torch";
+  name.remove_prefix(kTorch.size());
+}
+
 bool is_tensor_class(std::string_view module, std::string_view name) {
   return (module == "torch" || module == "torch.sparse" || module == "torch.cuda.sparse") &&
          name.ends_with("Tensor");
@@ -251,6 +264,7 @@ std::size_t GlobalLog::note(std::string_view module, std::string_view name, std:
 }
 
 std::optional<KnownGlobal> find_global(std::string_view old_module, std::string_view old_name) {
+  take_torch_apart(old_module, old_name);
   const std::string_view module = moved_module(old_module), name = moved_name(module, old_name);
   for (const Row& row : kRows)
     if (row.module == module && row.name == name) return KnownGlobal{row.role};
@@ -270,6 +284,7 @@ std::optional<KnownGlobal> find_global(std::string_view old_module, std::string_
 }
 
 std::string modern_name(std::string_view old_module, std::string_view old_name) {
+  take_torch_apart(old_module, old_name);
   const std::string_view module = moved_module(old_module);
   const bool same_module = module != "builtins" && module != "copyreg";
   return std::string(same_module ? old_module : module) + "." + std::string(moved_name(module, old_name));

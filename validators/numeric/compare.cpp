@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "src/core/checked.h"
@@ -96,21 +97,22 @@ class PairState {
     left_ = work_->parts();
   }
 
-  void note(std::uint64_t part, Seen seen, Drift drift, bool measure_equal, Comparison& result) {
+  // The drift of the pair, when this was its last part.
+  std::optional<Drift> note(std::uint64_t part, Seen seen, Drift drift) {
     if (seen != Seen::equal) differs_ = true;
-    if (seen != Seen::measured) return;
+    if (seen != Seen::measured) return std::nullopt;
     drifts_[part] = std::make_unique<Drift>(std::move(drift));
-    if (left_.fetch_sub(1) == 1) join(measure_equal, result);
+    if (left_.fetch_sub(1) != 1) return std::nullopt;
+    return join();
   }
 
  private:
   // In the order of the parts, whoever was last.
-  void join(bool measure_equal, Comparison& result) {
+  Drift join() {
     Drift whole = std::move(*drifts_[0]);
     for (std::size_t i = 1; i < drifts_.size(); ++i) merge_parts(whole, *std::exchange(drifts_[i], nullptr));
-    if (whole.bits_equal() && !measure_equal) return;  // only bytes between the elements differ
     multiply(whole, work_->times());
-    result.drift = std::move(whole);
+    return whole;
   }
 
   std::size_t number_;
@@ -163,20 +165,15 @@ struct Window {
 
 class CompareRun {
  public:
-  CompareRun(std::span<const TensorPair> pairs, const Tap& tap,
+  CompareRun(std::span<const TensorPair> pairs, const Tap& tap, const Found& found,
              const std::function<void(std::uint64_t)>& progress, bool measure_equal)
-      : pairs_(pairs),
-        tap_(tap),
-        progress_(progress),
-        measure_equal_(measure_equal),
-        results_(pairs.size()) {}
+      : pairs_(pairs), tap_(tap), found_(found), progress_(progress), measure_equal_(measure_equal) {}
 
-  std::vector<Comparison> run(Executor& executor) {
+  void run(Executor& executor) {
     TaskList first_pass = plan();
     executor.run(first_pass.size(), [&](std::size_t i) { run_task(first_pass[i], true); });
     TaskList second_pass = plan_rest();
     executor.run(second_pass.size(), [&](std::size_t i) { run_task(second_pass[i], false); });
-    return std::move(results_);
   }
 
  private:
@@ -189,20 +186,26 @@ class CompareRun {
   void report(std::uint64_t bytes) const {
     if (progress_ && bytes != 0) progress_(bytes);
   }
+  void tell(std::size_t number, Drift drift) const {
+    if (drift.bits_equal() && !measure_equal_) return;  // only bytes between the elements differ
+    drift.hull.shrink_to_fit();                         // it grew, and stays as long as the report
+    found_(number, {std::move(drift), ""});
+  }
+  void tell_why_not(std::size_t number) const {
+    const TensorPair& pair = pairs_[number];
+    found_(number, {unmeasured(pair),
+                    "its elements overlap: " + grouped(pair.before.numel()) + " elements over few bytes"});
+  }
 
   std::span<const TensorPair> pairs_;
   const Tap& tap_;
+  const Found& found_;
   const std::function<void(std::uint64_t)>& progress_;
   const bool measure_equal_;
-  std::vector<Comparison> results_;
   std::vector<std::unique_ptr<PairState>> states_;
   std::vector<std::size_t> small_;  // in the order of their bytes in `before`
   ScratchPool scratch_;
 };
-
-std::string why_not(const TensorPair& pair) {
-  return "its elements overlap: " + grouped(pair.before.numel()) + " elements over few bytes";
-}
 
 void measure_small(const TensorPair& pair, Bytes before, Bytes after, Drift& drift) {
   if (!pair.before.big_endian) return measure_block(before, after, 0, drift);
@@ -216,18 +219,14 @@ TaskList CompareRun::plan() {
   TaskList tasks;
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
     const TensorPair& pair = pairs_[i];
-    Drift& drift = results_[i].drift;
-    drift.before = pair.before.dtype;
-    drift.after = pair.after.dtype;
-    drift.elements = pair.before.numel();
-    if (drift.elements == 0) continue;
+    if (pair.before.numel() == 0) continue;
     if (in_order(pair) && pair.before.size_bytes() <= kSmallBytes) {
       small_.push_back(i);
       continue;
     }
     auto work = plan_work(pair, i, tap_);
     if (!work) {
-      results_[i].why_not = why_not(pair);
+      tell_why_not(i);
       continue;
     }
     states_.push_back(std::make_unique<PairState>(std::move(work), i));
@@ -271,7 +270,7 @@ TaskList CompareRun::plan_rest() {
     if (!state->work().measures()) {
       auto other = state->work().measurable();
       if (!other) {
-        results_[state->number()].why_not = why_not(pairs_[state->number()]);
+        tell_why_not(state->number());
         continue;
       }
       state->replace(std::move(other));
@@ -303,7 +302,7 @@ void CompareRun::run_part(PairState& state, std::uint64_t part, Scratch& scratch
   else
     state.work().measure(part, scratch, drift);
   if (first_pass) report(state.work().part_bytes(part));
-  state.note(part, seen, std::move(drift), measure_equal_, results_[state.number()]);
+  if (auto whole = state.note(part, seen, std::move(drift))) tell(state.number(), *std::move(whole));
 }
 
 void CompareRun::run_small(std::span<const std::size_t> numbers, Scratch& scratch) {
@@ -328,7 +327,7 @@ void CompareRun::run_small(std::span<const std::size_t> numbers, Scratch& scratc
     if (equal && !measure_equal_) continue;
     Drift drift = empty_drift(pair);
     measure_small(pair, b, a, drift);
-    results_[number].drift = std::move(drift);
+    tell(number, std::move(drift));
   }
   report(bytes);
 }
@@ -342,10 +341,18 @@ bool in_order(const TensorPair& pair) {
          !before.negated && !after.conjugated && !after.negated && before.contiguous() && after.contiguous();
 }
 
-std::vector<Comparison> compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
-                                        const std::function<void(std::uint64_t)>& progress,
-                                        bool measure_equal) {
-  return CompareRun(pairs, tap, progress, measure_equal).run(executor);
+Drift unmeasured(const TensorPair& pair) {
+  Drift drift;
+  drift.before = pair.before.dtype;
+  drift.after = pair.after.dtype;
+  drift.elements = pair.before.numel();
+  return drift;
+}
+
+void compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
+                     const Found& found, const std::function<void(std::uint64_t)>& progress,
+                     bool measure_equal) {
+  CompareRun(pairs, tap, found, progress, measure_equal).run(executor);
 }
 
 }  // namespace ferry::numeric

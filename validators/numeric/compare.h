@@ -39,19 +39,25 @@ inline constexpr std::uint64_t kChunkBytes = std::uint64_t{4} << 20;
 bool in_order(const TensorPair& pair);
 
 struct Comparison {
-  Drift drift;  // of equal tensors: types, elements and nothing else
+  Drift drift;
   std::string
       why_not;  // not empty: not measured, and why ("its elements overlap …"); then differing is unknown
 };
+// The result of a pair, once it is there: from any thread, in any order, at most once for a pair.
+using Found = std::function<void(std::size_t pair, Comparison)>;
 
-// In the order of the pairs.  Work is bounded by the bytes that the views cover, not by the shapes that they
-// claim: elements that a stride of 0 repeats on both sides are visited once and counted as often as they
-// appear; pairs with other overlaps are compared as bytes where both overlap in the same way, and measured
-// while that costs no more than a fixed multiple of the bytes.  `progress` gets the bytes of both sides dealt
-// with since the last call, from any thread.  With `measure_equal` equal pairs are measured too, for those
-// who want to know of their NaNs.  Throws what the sources throw.
-std::vector<Comparison> compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
-                                        const std::function<void(std::uint64_t)>& progress,
-                                        bool measure_equal = false);
+// What is known of a pair before it is measured, and all that there is to know where its bits are equal:
+// types and elements.
+Drift unmeasured(const TensorPair& pair);
+
+// `found` is not called for pairs whose bits are equal.  Work is bounded by the bytes that the views cover,
+// not by the shapes that they claim: elements that a stride of 0 repeats on both sides are visited once and
+// counted as often as they appear; pairs with other overlaps are compared as bytes where both overlap in the
+// same way, and measured while that costs no more than a fixed multiple of the bytes.  `progress` gets the
+// bytes of both sides dealt with since the last call, from any thread.  With `measure_equal` equal pairs are
+// measured too, for those who want to know of their NaNs.  Throws what the sources throw.
+void compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
+                     const Found& found, const std::function<void(std::uint64_t)>& progress,
+                     bool measure_equal = false);
 
 }  // namespace ferry::numeric
