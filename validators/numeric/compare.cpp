@@ -342,9 +342,7 @@ bool in_order(const TensorPair& pair) {
 }
 
 Drift unmeasured(const TensorPair& pair) {
-  Drift drift;
-  drift.before = pair.before.dtype;
-  drift.after = pair.after.dtype;
+  Drift drift = empty_drift(pair);
   drift.elements = pair.before.numel();
   return drift;
 }
