@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What torchferry-replay costs beside PyTorch: forward passes of the same exported programs, one thread, in turns.
 
-  bench_replay.py REPLAY WORK ROUNDS     prints {"conv": {"f32": [ratio…], "both": [ratio…]}, …}: seconds of a pass in float32, and of one in
+  bench_replay.py REPLAY WORK ROUNDS [DEVICE]     prints {"conv": {"f32": [ratio…], "both": [ratio…]}, …}: seconds of a pass in float32, and of one in
                                          float32 and one in float64, over those of an eager pass
 """
 import json
@@ -57,18 +57,21 @@ def models():
 
 
 def eager_seconds(model, x):
+    wait = torch.cuda.synchronize if x.is_cuda else lambda: None
     best = float("inf")
     with torch.no_grad():
         for _ in range(REPEATS):
+            wait()
             start = time.perf_counter()
             model(x)
+            wait()
             best = min(best, time.perf_counter() - start)
     return best
 
 
-def replay_seconds(program, work, name):
+def replay_seconds(program, work, name, device):
     request = {"protocol": "torchferry-replay/1", "model": str(work / (name + ".pt2")), "kind": "pt2", "golden": str(work / (name + ".npz")),
-               "out": str(work / "out_replay.npz"), "runs": ["f32", "f64"], "threads": 1, "repeats": REPEATS, "device": "cpu"}
+               "out": str(work / "out_replay.npz"), "runs": ["f32", "f64"], "threads": 1, "repeats": REPEATS, "device": device}
     done = subprocess.run([program], input=json.dumps(request) + "\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     return {event["run"]: event["seconds"] for event in events if event["event"] == "run"}
@@ -76,6 +79,7 @@ def replay_seconds(program, work, name):
 
 def main():
     program, work, rounds = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    device = sys.argv[4] if len(sys.argv) > 4 else "cpu"
     torch.set_num_threads(1)
     figures = {}
     for name, (model, x) in models().items():
@@ -85,9 +89,10 @@ def main():
         attributes = {"": {"layout": 1, "kind": "torch-golden"}, "case/0": {"name": "normal", "edge": 0}}
         numpy.savez(work / (name + ".npz"), **{"case/0/in/0": x.numpy(), "__attrs__": numpy.frombuffer(json.dumps(attributes).encode(), dtype=numpy.uint8)})
         figures[name] = {"f32": [], "both": []}
+        model, x = model.to(device), x.to(device)
         eager_seconds(model, x)
         for _ in range(rounds):
-            eager, replay = eager_seconds(model, x), replay_seconds(program, work, name)
+            eager, replay = eager_seconds(model, x), replay_seconds(program, work, name, device)
             figures[name]["f32"].append(replay["f32"] / eager)
             figures[name]["both"].append((replay["f32"] + replay["f64"]) / eager)
     print(json.dumps(figures))

@@ -11,6 +11,7 @@
 #include "src/config/known_changes.h"
 #include "src/core/error.h"
 #include "tests/support/forward_sides.h"
+#include "validators/forward/judge.h"
 #include "validators/forward/likely_causes.h"
 #include "validators/forward/measure.h"
 
@@ -632,7 +633,66 @@ TEST(ReducedPrecision, OfAutocastHasARowOfItsOwn) {
   EXPECT_NEAR(verdict.outputs[1].reduced->ratio(), 1.5, 1e-6);
 }
 
+TEST(ReducedPrecision, OfTf32BesideAnExactRunIsHeldAgainstEitherRounding) {
+  Sampler sampler(71);
+  const Numbers exact = sampler.exact(300);
+  const auto row_of = [&](double times) {
+    Sides sides = one_output(sampler.f32(exact), exact, sampler.f32(exact), exact);
+    sides.after.output("tf32", "0", scaled(exact, 1 + times * 1e-3));
+    for (const std::string_view name : forward::emulations_of("tf32"))
+      sides.after.output(std::string(name), "0", scaled(exact, 1 + (name == "tf32-rz" ? 1e-3 : 3e-4)));
+    const ForwardVerdict verdict = judged(sides.before, sides.after);
+    EXPECT_THAT(verdict.outputs, SizeIs(2));
+    EXPECT_EQ(verdict.outputs.back().run, "tf32");
+    return verdict.outputs.back();
+  };
+  EXPECT_EQ(row_of(3).outcome, ForwardOutcome::pass);
+  EXPECT_NEAR(row_of(3).reduced->ratio(), 3, 1e-6);
+  EXPECT_EQ(row_of(5).outcome, ForwardOutcome::fail);
+  EXPECT_THAT(forward::emulations_of("f32"), IsEmpty());
+}
+
+TEST(ReducedPrecision, MayTurnADecisionThatFloat64DoesNot) {
+  Sampler sampler(73);
+  const Numbers exact = sampler.exact(300), codes = {1, 2, 3}, turned = {1, 2, 4};
+  Sides sides = one_output(sampler.f32(exact), exact, sampler.f32(exact), exact);
+  for (auto* const side : {&sides.before, &sides.after})
+    for (const char* const run : {"f32", "f64"}) side->output(run, "1", codes, {}, "int64");
+  sides.after.output("autocast-bf16", "0", scaled(exact, 1 + 1e-2), {}, "bfloat16");
+  sides.after.output("autocast-bf16", "1", turned, {}, "int64");
+  sides.after.output("bf16", "0", scaled(exact, 1 + 1e-2));
+  sides.after.output("bf16", "1", turned, {}, "int64");
+  const ForwardVerdict verdict = judged(sides.before, sides.after);
+  EXPECT_EQ(verdict.outcome, ForwardOutcome::warn);
+  for (const ForwardRow& row : verdict.outputs) {
+    EXPECT_EQ(row.outcome == ForwardOutcome::warn, row.run != "f32" && row.name.output == "1") << row.why;
+    EXPECT_EQ(row.unstable, row.run != "f32") << row.run << " " << row.name.output;
+  }
+}
+
 // --- Decisions
+
+TEST(Decisions, OnEqualKeysMayBeTakenEitherWay) {
+  Sampler sampler(79);
+  const Numbers exact = sampler.exact(300), near = {4, 7}, swapped = {7, 4};
+  const auto verdict_of = [&](double gathered) {
+    Sides sides = one_output(sampler.f32(exact), exact, sampler.f32(exact), exact);
+    for (auto* const side : {&sides.before, &sides.after})
+      for (const char* const run : {"f32", "f64"}) {
+        const bool after = side == &sides.after;
+        side->module(run, "knn", "Knn", after ? swapped : near, 0, "0", "int64");
+        side->module(run, "gather", "Gather", after ? scaled(exact, gathered) : exact);
+      }
+    return judged(sides.before, sides.after);
+  };
+  const ForwardVerdict tied = verdict_of(1);
+  EXPECT_EQ(tied.outcome, ForwardOutcome::pass);
+  EXPECT_FALSE(tied.first_module);
+  const ForwardVerdict other = verdict_of(1 + 1e-3);
+  EXPECT_EQ(other.outcome, ForwardOutcome::fail);
+  ASSERT_TRUE(other.first_module);
+  EXPECT_EQ(other.first_module->name.module, "knn");
+}
 
 TEST(Decisions, AreCountedAlongTheClassAxis) {
   using forward::decisions_of;

@@ -120,7 +120,7 @@ class OutputCase {
     if (&question_ == &rounding_question() && is_another_function())
       return policy::skipped(name_, "the function is another one: that is no matter of rounding");
     TestCase one = bad.empty() ? policy::passed(name_, words(question_.passed, asked))
-                               : policy::failed(name_, question_.code, words(question_.failed, bad));
+                               : policy::failed(name_, question_.code, failed_words(bad));
     if (!bad.empty()) add_divergence(drift_.verdict, one);
     for (const ForwardRow* row : bad) policy::add_detail(one, row->input, row->why);
     if (bad.empty())
@@ -145,6 +145,13 @@ class OutputCase {
     for (const ForwardRow* row : rows_)
       if (!row->why.empty()) return row->why;
     return "nothing was measured";
+  }
+
+  // A run that did not end is not far from anything.
+  std::string failed_words(const std::vector<const ForwardRow*>& bad) const {
+    const bool measured =
+        std::ranges::any_of(bad, [&](const ForwardRow* row) { return is_over(*row, question_); });
+    return words(measured ? question_.failed : bad.front()->why, bad);
   }
 
   std::string words(std::string_view said, const std::vector<const ForwardRow*>& rows) const {

@@ -45,7 +45,7 @@ void describe_replay(CLI::App& app, ReplayOptions& to) {
   verb.add_option("--case", request.cases, "only these cases of the golden: 0,2")
       ->delimiter(',')
       ->type_name("I,...");
-  verb.add_option("--memory-mib", request.memory_mib, "address space that the model may take")
+  verb.add_option("--memory-mib", request.memory_mib, "address space that the model may take; not on a GPU")
       ->type_name("N");
   verb.add_option("--seconds", request.seconds, "processor time that the model may take")->type_name("N");
   verb.add_flag("--force", to.force, "replace an existing recording");

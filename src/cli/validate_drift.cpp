@@ -8,6 +8,7 @@
 #include "src/cli/forward_evidence.h"
 #include "src/cli/replay.h"
 #include "src/core/error.h"
+#include "validators/forward/judge.h"
 
 namespace ferry::cli {
 namespace {
@@ -52,7 +53,14 @@ ReplayRequest request_for(const CheckOptions& options, const std::string& after,
   request.select = options.diff.rules.select;
   request.keep_layout = options.diff.rules.layout == convert::Layout::keep;
   request.device = device;
-  request.runs.insert(request.runs.end(), options.drift.runs.begin(), options.drift.runs.end());
+  // A run in another precision is judged by its emulations; whoever asks for it need not know them.
+  const auto add = [&](std::string_view run) {
+    if (std::ranges::find(request.runs, run) == request.runs.end()) request.runs.emplace_back(run);
+  };
+  for (const std::string& run : options.drift.runs) {
+    add(run);
+    for (const std::string_view emulation : forward::emulations_of(run)) add(emulation);
+  }
   request.taps = "modules";
   return request;
 }

@@ -86,6 +86,12 @@ class Tally:
         self.honest = self.harmless = self.alarms = self.seeded = self.missed = self.named = self.agreed = 0
         self.largest_honest, self.least_fault = 0.0, math.inf
 
+    def add(self, other):
+        for name in ("honest", "harmless", "alarms", "seeded", "missed", "named", "agreed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.largest_honest = max(self.largest_honest, other.largest_honest)
+        self.least_fault = min(self.least_fault, other.least_fault)
+
     def text(self):
         harmless = f" and {self.harmless} with a harmless change" if self.harmless else ""
         return (f"{self.honest} honest runs{harmless}: {self.alarms} false alarms, largest ratio {self.largest_honest:.3g} of 1024\n"

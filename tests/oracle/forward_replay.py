@@ -3,10 +3,11 @@
 Faults of weights are checkpoints that replay swaps into the honest export; faults of code are exports of their own. The exact passes are
 float32 and float64; the modules are those that replay reads off the exported graph.
 
-    python forward_replay.py [--all] [MODEL-PATTERN]
+    python forward_replay.py [--all] [--device cuda] [MODEL-PATTERN]
 
 Without --all every third fault is seeded: the others differ in what is judged, not in what is replayed, and forward.py has them all.
 """
+import argparse
 import fnmatch
 import json
 import pathlib
@@ -36,14 +37,14 @@ def exported(model, old, folder, fault=None):
     return program
 
 
-def replayed(program, old, folder, weights=None):
+def replayed(program, old, folder, device, weights=None):
     output = folder / "new.npz"
     command = [TORCHFERRY, "replay", str(program), "--golden", str(old), "-o", str(output), "--run", "f32,f64", "--taps", "modules",
-               "--threads", "1", "--samples", str(table.opened(old).root["samples"]), "--force"]
+               "--device", device, "--threads", "1", "--samples", str(table.opened(old).root["samples"]), "--force"]
     if weights is not None:
         command += ["--weights", str(weights)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return output
 
 
@@ -62,10 +63,10 @@ def weights_of_fault(fault, old, folder):
     return path
 
 
-def one_model(model, folder, tally, step):
+def one_model(model, folder, tally, step, device="cpu"):
     old = golden_file(OLD[0], model)
     honest = exported(model, old, folder).rename(folder / "honest.pt2")
-    new = replayed(honest, old, folder)
+    new = replayed(honest, old, folder, device)
     for version in ("1.4.0-py27", *OLD):
         verdict = torchferry_verdict(golden_file(version, model), new)
         alarm = verdict["outcome"] == "fail" or verdict["first_module"] is not None
@@ -75,7 +76,7 @@ def one_model(model, folder, tally, step):
         line(f"{version} → replay {model}", "honest", "-", "FALSE ALARM" if alarm else "-", table.semantic_ratio(verdict), verdict["outcome"])
     for fault in [fault for fault in faults.FAULTS if fault.model == model and fault.changes][::step]:
         weights = weights_of_fault(fault, old, folder)
-        new = replayed(honest if weights else exported(model, old, folder, fault), old, folder, weights)
+        new = replayed(honest if weights else exported(model, old, folder, fault), old, folder, device, weights)
         for version in OLD:
             verdict = torchferry_verdict(golden_file(version, model), new)
             first = verdict["first_module"]
@@ -111,14 +112,17 @@ def main():
     if not (pathlib.Path(TORCHFERRY).parent / "torchferry-replay").exists():
         print("torchferry-replay is not built")
         sys.exit(77)
-    arguments = [argument for argument in sys.argv[1:] if argument != "--all"]
-    step = 1 if "--all" in sys.argv[1:] else 3
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="*")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    options = parser.parse_args()
     tally = table.Tally()
     print(f"{'old → replayed, model':<32} {'fault':<36} {'sits in':<16} {'found':<16} {'ratio':>8}  outcome, likely causes")
     with tempfile.TemporaryDirectory() as folder:
         by_factory(pathlib.Path(folder))
-        for model in fnmatch.filter(zoo.MODELS, arguments[0] if arguments else "*"):
-            one_model(model, pathlib.Path(folder), tally, step)
+        for model in fnmatch.filter(zoo.MODELS, options.model):
+            one_model(model, pathlib.Path(folder), tally, 1 if options.all else 3, options.device)
     print(tally.text())
     assert tally.honest and tally.seeded and not tally.alarms and not tally.missed and tally.named >= 0.95 * tally.seeded
 

@@ -330,6 +330,36 @@ def check_script_modules(folder):
             check_modules("script " + name, hook_records(wrapped, args, kwargs), found)
 
 
+class Placed(torch.nn.Module):
+    """As traces of recurrent layers are: states made on the device that the model was traced on."""
+
+    def forward(self, x):
+        return x + torch.arange(3, dtype=torch.float32, device=torch.device("cuda:0")).to("cuda:0").cuda()
+
+
+def check_device_of_trace(folder):
+    """A program with another device written into it runs where it is asked to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(Placed()).save(str(folder / "model.pt"))
+    write_golden(folder / "golden.npz", [("first", (torch.ones(2, 3),), {})])
+    result = replay(folder, folder / "model.pt", folder / "golden.npz", kind="torchscript", device="cpu", taps="modules")
+    check(result.status == 0 and not any("error" in event for event in result.events), "a device of a trace: %s" % result.events)
+    for run, dtype in (("f32", torch.float32), ("f64", torch.float64)):
+        compare_outputs("a device of a trace", run, torch.ones(2, 3, dtype=dtype) + torch.arange(3), result.outputs(run), 0)
+
+
+def check_limits(folder):
+    """Address space cannot be limited where CUDA has to map all of it."""
+    _, program = models.export("counter")
+    torch.export.save(program, folder / "model.pt2")
+    write_golden(folder / "golden.npz", [("first", (torch.zeros(3),), {})])
+    result = replay(folder, folder / "model.pt2", folder / "golden.npz", device="cuda", limits={"memory_mib": 1 << 16})
+    check(result.status == 2 and "address space" in json.dumps(result.error()), "a limit with a GPU: %s" % result.events)
+    result = replay(folder, folder / "model.pt2", folder / "golden.npz", device="auto", limits={"memory_mib": 1 << 16})
+    check(result.status == 0 and result.events[0]["device"] == "cpu", "a limit: %s" % result.events)
+
+
 class FirstOnly(torch.nn.Module):
     def __init__(self, inner):
         super().__init__()
@@ -347,7 +377,8 @@ def main():
     torch.set_num_threads(1)
     tests = {"export " + name: (lambda folder, name=name: check_export(name, folder)) for name in models.all_models()}
     tests.update({"dynamic batch": check_dynamic_batch, "static batch": check_static_batch, "weights": check_weights, "precisions": check_precisions,
-                  "operations": check_operations, "failures": check_failures, "torchscript": check_torchscript, "script modules": check_script_modules})
+                  "operations": check_operations, "failures": check_failures, "torchscript": check_torchscript, "script modules": check_script_modules,
+                  "device of a trace": check_device_of_trace, "limits": check_limits})
     for name, test in tests.items():
         if fnmatch.fnmatch(name, pattern):
             with tempfile.TemporaryDirectory() as folder:

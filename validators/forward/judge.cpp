@@ -4,6 +4,9 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "src/core/text.h"
 #include "validators/forward/divergence.h"
@@ -60,6 +63,7 @@ class ForwardJudge {
     compare_weights();
     measure();
     choose_method();
+    mark_ties();
     judge();
     localise();
     find_causes();
@@ -101,10 +105,13 @@ class ForwardJudge {
 
   // An argmin that falls otherwise in float32 changes all that comes after it.
   void mark_turned_inputs() {
-    std::vector<bool> turned(pairing_.cases.size());
+    // By run: fewer bits turn more decisions, and excuse nothing in float32.
+    std::set<std::pair<std::string, std::size_t>> turned;
     for (const Measured& record : records_)
-      if (record.turned > 0) turned[record.input] = true;
-    for (Measured& record : records_) record.turned_input = turned[record.input];
+      if (record.turned > 0) turned.emplace(record.run, record.input);
+    for (Measured& record : records_)
+      record.turned_input =
+          turned.contains({"f32", record.input}) || turned.contains({record.run, record.input});
   }
 
   // Of all cases, each module once.
@@ -130,6 +137,24 @@ class ForwardJudge {
       verdict_.semantic = false;
     }
     verdict_.semantic_why = problem;
+  }
+
+  // Which of several equally near neighbours comes first is left to the library.  Integers inside the model
+  // count only where the next real record of the same input differs, too; outputs always count.
+  void mark_ties() {
+    if (!verdict_.semantic) return;
+    std::map<std::pair<std::size_t, RecordKind>, bool> agrees;  // the next real record
+    for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
+      const std::pair place(record->input, record->kind);
+      if (!record->mismatch.empty()) {
+        agrees[place] = false;
+      } else if (!record->integral) {
+        agrees[place] = !divergence_of(*record, scales_->of(*record), method()).diverges;
+      } else if (record->kind != RecordKind::output && record->differing64 > 0) {
+        const auto next = agrees.find(place);
+        record->tied = next != agrees.end() && next->second;
+      }
+    }
   }
 
   Method method() const { return {bounds_, verdict_.semantic}; }

@@ -25,12 +25,12 @@ Size floor_of(const Measured& record, const RecordScale& scale, const ForwardBou
   return {bounds.floor * kUnit * size.l2, bounds.floor * kUnit * size.inf};
 }
 
-// An autocast run is held against the emulation only; what the float32 and float64 runs say of the function
-// stands in the row of the float32 run.
-bool is_autocast(const Measured& record) { return record.run != "f32"; }
+// A run in another precision beside the float32 run is held against the emulation only; what the float32 and
+// float64 runs say of the function stands in the row of the float32 run.
+bool is_beside(const Measured& record) { return record.run != "f32"; }
 
 bool is_reduced(const Measured& record, const ForwardBounds& bounds) {
-  return is_autocast(record) || bounds.precision != RunPrecision::ieee;
+  return is_beside(record) || bounds.precision != RunPrecision::ieee;
 }
 
 class RowJudge {
@@ -39,7 +39,8 @@ class RowJudge {
       : record_(record),
         scale_(scale),
         bounds_(method.bounds),
-        semantic_(method.semantic && has_both64() && !is_autocast(record)) {}
+        comparable_(method.semantic && has_both64()),
+        semantic_(comparable_ && !is_beside(record)) {}
 
   ForwardRow run() {
     describe();
@@ -49,7 +50,7 @@ class RowJudge {
     }
     row_.closeness = record_.closeness;
     row_.decisions = record_.decisions;
-    if (!record_.dtype_change.empty() && !is_autocast(record_))
+    if (!record_.dtype_change.empty() && !is_beside(record_))
       say(is_output() ? ForwardOutcome::fail : ForwardOutcome::warn, record_.dtype_change);
     if (record_.integral)
       judge_integers();
@@ -87,15 +88,20 @@ class RowJudge {
   }
 
   void judge_integers() {
+    if (record_.tied)
+      return say(ForwardOutcome::pass, elements(record_.differing64) +
+                                           " differ in float64, and nothing computed from them does: equal "
+                                           "keys may come in either order");
     if (semantic_ && record_.differing64 > 0)
       return say(ForwardOutcome::fail,
                  "another function: " + elements(record_.differing64) + " differ in float64");
     if (record_.differing == 0) return say(ForwardOutcome::pass, "");
-    row_.unstable = semantic_ || is_marked();
+    const bool same = comparable_ && record_.differing64 == 0;
+    row_.unstable = same || is_marked();
     if (row_.unstable)
       return say(ForwardOutcome::warn,
                  "unstable: " + elements(record_.differing) + " differ, where rounding turns a decision; " +
-                     (semantic_ ? "in float64 all are equal" : "the output is marked as such"));
+                     (same ? "in float64 all are equal" : "the output is marked as such"));
     say(is_output() ? ForwardOutcome::fail : ForwardOutcome::warn, elements(record_.differing) + " differ");
   }
 
@@ -110,7 +116,7 @@ class RowJudge {
           elements(record_.mismatches) + " are not finite on one side only, or not the same");
     find_instability();
     const bool reduced = is_reduced(record_, bounds_);
-    if (!is_autocast(record_) && (record_.has_before64 || record_.has_after64)) judge_rounding(reduced);
+    if (!is_beside(record_) && (record_.has_before64 || record_.has_after64)) judge_rounding(reduced);
     if (reduced) judge_reduced();
     if (row_.outcome == ForwardOutcome::not_judged && row_.why.empty())
       row_.why = "there is no float64 run to tell rounding from change";
@@ -130,7 +136,8 @@ class RowJudge {
   // What hangs on decisions can be told only where the function is known to be the same, or where the new
   // side alone shows it.
   void find_instability() {
-    const bool same = semantic_ && row_.semantic->within() && record_.mismatches64 == 0;
+    const bool same =
+        comparable_ && record_.mismatches64 == 0 && semantic_yardstick(record_, scale_, bounds_).within();
     const double relative = relative_error(record_);
     const bool turned =
         same && scale_.inputs >= 3 && relative > bounds_.unstable * std::max(scale_.usual_error, kUnit);
@@ -188,7 +195,8 @@ class RowJudge {
   const Measured& record_;
   const RecordScale& scale_;
   const ForwardBounds& bounds_;
-  const bool semantic_;
+  const bool comparable_;  // the float64 runs tell whether it is the same function
+  const bool semantic_;    // and it is told in this row
   ForwardRow row_;
 };
 
@@ -209,6 +217,7 @@ Divergence divergence_of(const Measured& record, const RecordScale& scale, const
   constexpr double kFar = std::numeric_limits<double>::infinity();
   if (!record.mismatch.empty()) return {true, {kFar, 0, 0}};
   if (method.semantic && record.has_before64 && record.has_after64) {
+    if (record.tied) return {};
     if (record.integral) return {record.differing64 > 0, {static_cast<double>(record.differing64), 0, 0}};
     const Yardstick distance = semantic_yardstick(record, scale, method.bounds);
     return {record.mismatches64 > 0 || !distance.within(), distance};

@@ -5,6 +5,7 @@
 
 #include "src/core/dtype.h"
 #include "src/core/text.h"
+#include "validators/forward/judge.h"
 #include "validators/forward/measured.h"
 
 namespace ferry::forward {
@@ -20,10 +21,12 @@ constexpr auto kEmulations = std::to_array<Emulation>({
     {"f32", RunPrecision::tf32, {"tf32-rne", "tf32-rz"}},  // which of them hardware does differs
     {"f32", RunPrecision::bf16, {"bf16", ""}},
     {"f32", RunPrecision::fp16, {"fp16", ""}},
+    {"tf32", RunPrecision::ieee, {"tf32-rne", "tf32-rz"}},
     {"autocast-bf16", RunPrecision::ieee, {"bf16", ""}},
     {"autocast-fp16", RunPrecision::ieee, {"fp16", ""}},
 });
-constexpr auto kJudgedRuns = std::to_array<std::string_view>({"f32", "autocast-bf16", "autocast-fp16"});
+constexpr auto kJudgedRuns =
+    std::to_array<std::string_view>({"f32", "tf32", "autocast-bf16", "autocast-fp16"});
 
 // Records of all runs of one case under one name.
 using Key = std::tuple<std::string, std::uint32_t, std::string, std::uint32_t, std::string>;
@@ -310,6 +313,15 @@ class CaseMeasurer {
 };
 
 }  // namespace
+
+std::vector<std::string_view> emulations_of(std::string_view run) {
+  std::vector<std::string_view> names;
+  for (const Emulation& row : kEmulations)
+    if (row.run == run && run != "f32")
+      for (const std::string_view name : row.by)
+        if (!name.empty()) names.push_back(name);
+  return names;
+}
 
 bool is_integral(std::string_view dtype) {
   return dtype == "bool" || dtype.starts_with("int") || dtype.starts_with("uint");

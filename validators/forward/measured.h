@@ -47,6 +47,9 @@ struct Measured {
                 outliers_perturbed = 0;  // elements that hang on decisions
   std::uint64_t turned =
       0;  // of integers: elements that one side's float32 run has otherwise than its float64 run
+  // Integers that differ in float64, too, and nothing that was computed next: equals that were ordered
+  // otherwise.
+  bool tied = false;
   bool turned_input = false;  // some decision of this input is turned by rounding, of this record or another
   double repeat_max_abs = 0;  // how far repeats of a run were apart, on either side
   Closeness closeness;

@@ -3,10 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/sin.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/library.h>
-
-#include <optional>
 
 #include "src/core/error.h"
 #include "validators/replay/routine.h"
@@ -56,6 +53,23 @@ void restore_old_stft(const c10::FunctionSchema& schema, c10::IValue* arguments)
       arguments[i] = false;
 }
 
+void move_to(c10::Device device, const c10::FunctionSchema& schema, c10::IValue* arguments) {
+  for (std::size_t i = 0; i < schema.arguments().size(); ++i)
+    if (arguments[i].isDevice() && !arguments[i].toDevice().is_meta()) arguments[i] = device;
+}
+
+// A trace has the switches of cuDNN written into its convolutions; those of 1.7 and later allow TF32.
+// Source: torch/csrc/jit/tracer, aten::_convolution in the code/ of 1.4.0 … 2.13.0; seen on an H200.
+void restore_switches(const Hook& hook, const c10::FunctionSchema& schema, c10::IValue* arguments) {
+  if (schema.name() != "aten::_convolution") return;
+  for (std::size_t i = 0; i < schema.arguments().size(); ++i) {
+    const std::string& name = schema.arguments()[i].name();
+    if (name == "allow_tf32") arguments[i] = hook.tf32;
+    if (name == "benchmark") arguments[i] = false;
+    if (name == "deterministic") arguments[i] = true;
+  }
+}
+
 struct Depth {
   Depth() { ++hook_depth; }
   ~Depth() { --hook_depth; }
@@ -65,9 +79,12 @@ void on_call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit
   const c10::FunctionSchema& schema = op.schema();
   const Hook* hook = active ? &*active : nullptr;
   if (hook != nullptr) {
-    const c10::impl::ExcludeDispatchKeyGuard own(kKey);  // what we compute ourselves is not looked at
+    const HookPause own;
     c10::IValue* arguments = stack->data() + (stack->size() - schema.arguments().size());
     restore_old_stft(schema, arguments);
+    if (hook_depth == 0) restore_switches(*hook, schema, arguments);
+    // An operator that moves its own result to the processor, to read a number there say, is left alone.
+    if (hook->device && hook_depth == 0) move_to(*hook->device, schema, arguments);
     if (hook->wide) widen(schema, arguments);
     if (hook->rounding != Rounding::none) {
       const std::vector<bool> factors = factors_of(schema);
@@ -77,10 +94,12 @@ void on_call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit
   }
   {
     const Depth inside;
+    const RecurrentScope exact(hook != nullptr && hook->device && hook->device->is_cuda() &&
+                               is_recurrent(schema));
     op.redispatchBoxed(keys & c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, kKey), stack);
   }
   if (hook == nullptr) return;
-  const c10::impl::ExcludeDispatchKeyGuard own(kKey);
+  const HookPause own;
   c10::IValue* results = stack->data() + (stack->size() - schema.returns().size());
   const std::vector<c10::IValue> outputs(results, results + schema.returns().size());
   // Factories make float32 where nobody says otherwise.
@@ -99,7 +118,7 @@ TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, m) {
 // The sine of a float32 tensor is a float64 tensor when the hook is called.
 bool hook_works() {
   const at::Tensor input = at::ones({1}, at::kFloat);
-  active = Hook{.wide = true, .rounding = Rounding::none, .listener = {}};
+  active = Hook{.wide = true, .rounding = Rounding::none, .tf32 = false, .device = {}, .listener = {}};
   c10::impl::tls_set_dispatch_key_included(kKey, true);
   const at::Tensor output = at::sin(input);
   c10::impl::tls_set_dispatch_key_included(kKey, false);
@@ -108,6 +127,8 @@ bool hook_works() {
 }
 
 }  // namespace
+
+HookPause::HookPause() : guard_(kKey) {}
 
 HookScope::HookScope(Hook hook) {
   static const bool works = hook_works();

@@ -89,6 +89,7 @@ class Interpreter {
     if (rounding_ != Rounding::none)
       for (std::size_t i = 0; i < instruction.factors.size(); ++i)
         if (instruction.factors[i]) stack_[i] = rounded(stack_[i], rounding_);
+    const RecurrentScope exact(instruction.recurrent && device_.is_cuda());
     instruction.op->callBoxed(stack_);
     if (stack_.size() < instruction.targets.size())
       throw Error(Code::model_failed, "the operator returned too few values");

@@ -123,6 +123,19 @@ PrecisionScope::~PrecisionScope() {
   }
 }
 
+RecurrentScope::RecurrentScope(bool recurrent) {
+  if (!recurrent) return;
+  auto& context = at::globalContext();
+  const auto precision = context.float32Precision(at::Float32Backend::CUDA, at::Float32Op::RNN);
+  changed_ = precision == at::Float32Precision::IEEE && context.userEnabledCuDNN() &&
+             !at::autocast::is_autocast_enabled(at::kCUDA);
+  if (changed_) context.setUserEnabledCuDNN(false);
+}
+
+RecurrentScope::~RecurrentScope() {
+  if (changed_) at::globalContext().setUserEnabledCuDNN(true);
+}
+
 AutocastScope::AutocastScope(c10::DeviceType device, bool enabled, c10::ScalarType dtype)
     : device_(device),
       enabled_(at::autocast::is_autocast_enabled(device)),

@@ -61,6 +61,12 @@ bool is_summand(std::string_view op, std::string_view argument) {
 
 }  // namespace
 
+bool is_recurrent(const c10::FunctionSchema& schema) {
+  constexpr auto kRecurrent =
+      std::to_array<std::string_view>({"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"});
+  return std::find(kRecurrent.begin(), kRecurrent.end(), schema.name()) != kRecurrent.end();
+}
+
 std::vector<bool> factors_of(const c10::FunctionSchema& schema) {
   if (std::find(kProducts.begin(), kProducts.end(), schema.name()) == kProducts.end()) return {};
   std::vector<bool> factors;
@@ -361,6 +367,11 @@ class RoutineMaker {
     }
     if (taken != step.inputs.size()) unfit("a node has arguments that its operator does not take");
     instruction.factors = factors_of(schema);
+    instruction.recurrent = is_recurrent(schema);
+    // The strides of a program are those of the kernels that it was exported on: attention on a GPU lays its
+    // result out otherwise, and no view of it has the shape that a processor's has.
+    if (schema.name() == "aten::view" && schema.overload_name().empty())
+      instruction.op = c10::Dispatcher::singleton().findSchemaOrThrow("aten::reshape", "");
     follow_views(step, schema);
   }
 

@@ -38,6 +38,7 @@ struct Instruction {
   std::vector<Source> arguments;
   std::vector<Target> targets;
   std::vector<bool> factors;  // arguments that tensor cores would round; empty: none
+  bool recurrent = false;     // an RNN of several steps
   std::vector<Slot> dead;     // slots that nothing needs any more
   AutocastMode autocast;
   std::vector<std::vector<Instruction>> branches;
@@ -61,6 +62,9 @@ c10::IValue assemble(const Source& source, const std::vector<c10::IValue>& slots
 
 // Which arguments of an operator tensor cores would round; empty for operators that are no products.
 std::vector<bool> factors_of(const c10::FunctionSchema& schema);
+
+// aten::lstm, aten::gru and the like.
+bool is_recurrent(const c10::FunctionSchema& schema);
 
 // Throws Code::unsupported_container with the node for operators that are not registered, or that take what
 // cannot be given (custom objects, generators).

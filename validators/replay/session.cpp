@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 
 #include "formats/golden/reader.h"
 #include "src/core/error.h"
@@ -19,11 +20,30 @@
 namespace ferry::replay {
 namespace {
 
-c10::Device device_of(const std::string& wanted) {
+c10::Device device_of(const Request& request) {
+  const std::string& wanted = request.device;
+  // CUDA maps all memory of the machine and of its GPUs into the address space.
+  if (request.memory_mib != 0 && wanted == "cuda")
+    throw Error(Code::bad_usage, "address space is limited, and a GPU needs more of it than any limit leaves")
+        .with_hint("leave the limit out, or run on the processor");
+  if (request.memory_mib != 0) return c10::Device(c10::kCPU);
   const bool cuda = at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
   if (wanted == "cuda" && !cuda)
     throw Error(Code::bad_usage, "there is no GPU here that this build of LibTorch can use");
   return cuda && wanted != "cpu" ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+}
+
+// PyTorch takes cuBLAS for deterministic only with this variable, asks once, and warns at every product
+// without it.  Left in place it is parsed at every product: on an H200 a small model took four times as long.
+// Source: aten/src/ATen/Context.cpp (checkCuBLASConfigDeterministic),
+// aten/src/ATen/cuda/CublasHandlePool.cpp.
+void prepare_cublas(c10::Device device) {
+  constexpr const char* kVariable = "CUBLAS_WORKSPACE_CONFIG";
+  if (!device.is_cuda() || std::getenv(kVariable) != nullptr) return;
+  ::setenv(kVariable, ":4096:8", 1);
+  const at::Tensor one = at::ones({1, 1}, at::TensorOptions(device).dtype(at::kFloat));
+  at::mm(one, one);
+  ::unsetenv(kVariable);
 }
 
 void synchronize(c10::Device device) {
@@ -49,7 +69,7 @@ class Session {
  public:
   explicit Session(const Request& request)
       : request_(request),
-        device_(device_of(request.device)),
+        device_(device_of(request)),
         golden_(golden::open_golden(open_file(request.golden), Limits{})),
         stored_(golden_.data),
         recording_(request.out, request.samples) {}
@@ -64,6 +84,7 @@ class Session {
              .text("device", device_.is_cuda() ? "cuda" : "cpu")
              .truth("cuda", at::globalContext().hasCUDA())
              .number("threads", at::get_num_threads()));
+    prepare_cublas(device_);
     model_ = request_.kind == ModelKind::pt2 ? open_pt2_model(request_.model, device_)
                                              : open_torchscript_model(request_.model, device_);
     take_weights();

@@ -1,5 +1,6 @@
 #include <ATen/Context.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/runtime/custom_operator.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -8,6 +9,7 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -69,6 +71,7 @@ void tap(jit::Stack& stack) {
   const std::string child = jit::pop(stack).toStringRef();
   const c10::IValue value = jit::pop(stack);
   if (tap_state.recording == nullptr) return;
+  const HookPause own;
   const std::string parent = current_module();
   const std::string path = parent.empty() ? child : parent + "." + child;
   const std::uint32_t call = tap_state.calls[path]++;
@@ -115,14 +118,34 @@ void insert_taps(jit::Block* block, jit::Graph& graph) {
   }
 }
 
+// --- Devices: a program names those that it was traced or written for
+
+// Before operators are called: some ask for a driver as soon as they see a GPU.
+void set_device(jit::Block* block, jit::Graph& graph, c10::Device device) {
+  const std::vector<jit::Node*> nodes(block->nodes().begin(), block->nodes().end());
+  for (jit::Node* node : nodes) {
+    for (jit::Block* inner : node->blocks()) set_device(inner, graph, device);
+    const bool constant = node->kind() == c10::prim::Constant || node->kind() == c10::aten::device;
+    if (!constant || node->outputs().size() != 1 ||
+        node->output()->type()->kind() != c10::TypeKind::DeviceObjType)
+      continue;
+    const auto written = jit::toIValue(node->output());
+    if (written && written->isDevice() && written->toDevice().is_meta()) continue;
+    const jit::WithInsertPoint here(node);
+    node->output()->replaceAllUsesWith(graph.insertConstant(device));
+  }
+}
+
 // --- The model
 
 class TorchScriptModel final : public Model {
  public:
   TorchScriptModel(const std::string& path, c10::Device device)
-      : module_(jit::load(path, c10::Device(c10::kCPU))), device_(device) {
+      : module_(jit::load(path, device)), device_(device) {
     jit::setGraphExecutorOptimize(false);  // what is measured is the model, not what a compiler makes of it
     module_.eval();
+    std::set<const c10::ClassType*> placed;
+    each_graph(module_, placed, [&](jit::Graph& graph) { set_device(graph.block(), graph, device_); });
     std::set<std::string> marked;
     for (const auto& parameter : module_.named_parameters()) marked.insert(parameter.name);
     bool buffers = false;
@@ -162,8 +185,8 @@ class TorchScriptModel final : public Model {
     taps_ = taps;
     if (taps != Taps::none && !tapped_) {
       tapped_ = true;
-      std::set<const c10::ClassType*> done;
-      tap_module(module_, done);
+      std::set<const c10::ClassType*> tapped;
+      each_graph(module_, tapped, [](jit::Graph& graph) { insert_taps(graph.block(), graph); });
     }
     for (const auto& [name, attribute] : state_) set(name, converted(attribute.tensor));
   }
@@ -205,13 +228,12 @@ class TorchScriptModel final : public Model {
     module.setattr(std::string(left), std::move(tensor));
   }
 
-  static void tap_module(const jit::Module& module, std::set<const c10::ClassType*>& done) {
+  // The graphs of all classes of modules, each once.
+  static void each_graph(const jit::Module& module, std::set<const c10::ClassType*>& done,
+                         const std::function<void(jit::Graph&)>& change) {
     if (done.insert(module.type().get()).second)
-      for (const auto& method : module.get_methods()) {
-        const auto graph = method.graph();
-        insert_taps(graph->block(), *graph);
-      }
-    for (const auto& child : module.named_children()) tap_module(child.value, done);
+      for (const auto& method : module.get_methods()) change(*method.graph());
+    for (const auto& child : module.named_children()) each_graph(child.value, done, change);
   }
 
   // An interpreter's message ends with what went wrong.
@@ -229,7 +251,7 @@ class TorchScriptModel final : public Model {
     jit::Kwargs keywords;
     bind(schema, inputs, arguments, keywords);
     tap_state = {taps_ == Taps::modules ? taps : nullptr, {}};
-    Hook hook{precision_.wide, precision_.rounding, {}};
+    Hook hook{precision_.wide, precision_.rounding, precision_.hardware_tf32, device_, {}};
     if (taps != nullptr && taps_ == Taps::operations)
       hook.listener = [taps](const std::string& op, const std::vector<c10::IValue>& outputs) {
         listen(*taps, op, outputs);
@@ -308,7 +330,7 @@ class TorchScriptModel final : public Model {
 
   jit::Module module_;
   c10::Device device_;
-  std::map<std::string, Attribute> state_;  // on the processor, as stored
+  std::map<std::string, Attribute> state_;  // as stored
   Precision precision_;
   Taps taps_ = Taps::none;
   bool tapped_ = false;
