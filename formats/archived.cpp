@@ -87,7 +87,7 @@ Checkpoint open_archived(SourcePtr source, const Limits& limits) {
     Checkpoint whole;
     whole.source = std::move(source);
     whole.values.set_root(torch::Grafter(whole).add(part));
-    torch::note_nested(whole, torch::count_nested(part));
+    torch::note_nested(whole, part.nested);
     whole.container = part.container;
     whole.container.format += " in a zip archive";
     whole.container.checksums = true;

@@ -252,7 +252,7 @@ std::optional<Diagnosis> by_footer(const ByteSource& source) {
 // --- nothing
 
 std::optional<Diagnosis> by_zeros(const ByteSource& source, std::string_view head) {
-  constexpr std::uint64_t kBlock = 1 << 20, kLeast = 16;
+  constexpr std::uint64_t kLeast = 16;
   const auto is_zero = [](char c) { return c == '\0'; };
   const auto zeros_in = [&](std::string_view text) {
     return static_cast<std::uint64_t>(std::find_if_not(text.begin(), text.end(), is_zero) - text.begin());
@@ -260,7 +260,7 @@ std::optional<Diagnosis> by_zeros(const ByteSource& source, std::string_view hea
   if (zeros_in(head) < std::min<std::uint64_t>(head.size(), kLeast)) return std::nullopt;
   std::uint64_t zeros = 0;
   while (zeros < source.size()) {
-    const auto block = source.read({zeros, std::min(kBlock, source.size() - zeros)});
+    const auto block = source.read({zeros, std::min<std::uint64_t>(kReadBlock, source.size() - zeros)});
     const std::uint64_t found = zeros_in(as_text(Bytes(block)));
     zeros += found;
     if (found < block.size()) break;

@@ -424,6 +424,35 @@ TEST(Compare, ReportsAllBytesAsProgress) {
   EXPECT_EQ(bytes, 2 * 4 * (2'000'000u + 7u + 7000u));
 }
 
+TEST(Compare, MeasuresTheSameWithoutHulls) {
+  std::vector<float> changed = waves(300'000);
+  for (std::size_t i = 0; i < changed.size(); i += 7) changed[i] *= 1.001f;
+  std::vector<float> infinite = changed;
+  infinite[5] = std::numeric_limits<float>::infinity();
+  Made before = floats({300, 1000}, waves(300'000)), after = floats({300, 1000}, changed);
+  Made strange = floats({300, 1000}, infinite), turned = floats({300, 1000}, changed);
+  turned.strides = {1, 300};
+  SerialExecutor executor;
+  for (const Made* const other : {&after, &strange, &turned}) {
+    const std::vector<TensorPair> pairs{{before.view(), other->view()}};
+    const auto drift_with = [&](MeasureOptions options) {
+      Drift found;
+      compare_tensors(
+          pairs, executor, {}, [&](std::size_t, Comparison one) { found = std::move(one.drift); }, {},
+          options);
+      return found;
+    };
+    const Drift with = drift_with({}), without = drift_with({.hulls = false});
+    EXPECT_FALSE(with.hull.empty());
+    EXPECT_TRUE(without.hull.empty());
+    EXPECT_EQ(without.differing, with.differing);
+    EXPECT_EQ(without.max_abs, with.max_abs);
+    EXPECT_EQ(without.nonfinite_mismatches, with.nonfinite_mismatches);
+    EXPECT_EQ(without.difference_squares, with.difference_squares);
+    EXPECT_TRUE(without.ulps == with.ulps);
+  }
+}
+
 TEST(Compare, PassesOnWhatASourceThrows) {
   Made made = floats({100'000}, waves(100'000));
   TensorPair pair{made.view(), made.view()};

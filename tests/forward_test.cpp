@@ -694,6 +694,45 @@ TEST(Decisions, OnEqualKeysMayBeTakenEitherWay) {
   EXPECT_EQ(other.first_module->name.module, "knn");
 }
 
+TEST(Decisions, ThatTheModelReturnsAreNamedWhereTheyWereMade) {
+  Sampler sampler(89);
+  const Numbers exact = sampler.exact(300), near = {4, 7}, swapped = {7, 4};
+  Sides sides = one_output(sampler.f32(exact), exact, sampler.f32(exact), exact);
+  for (auto* const side : {&sides.before, &sides.after})
+    for (const char* const run : {"f32", "f64"}) {
+      const Numbers& found = side == &sides.after ? swapped : near;
+      side->output(run, "codes", found, {}, "int64");
+      side->module(run, "quantizer", "Quantizer", found, 0, "0", "int64");
+      side->module(run, "decoder", "Decoder", exact);
+    }
+  const ForwardVerdict verdict = judged(sides.before, sides.after);
+  EXPECT_EQ(verdict.outcome, ForwardOutcome::fail);
+  ASSERT_TRUE(verdict.first_module);
+  EXPECT_EQ(verdict.first_module->name.module, "quantizer");
+}
+
+TEST(Decisions, OnEqualKeysAreNotExcusedByWhatTheSameCallReturned) {
+  Sampler sampler(83);
+  const Numbers exact = sampler.exact(300), near = {4, 7}, swapped = {7, 4};
+  const auto verdict_of = [&](bool last) {
+    Sides sides = one_output(sampler.f32(exact), exact, sampler.f32(exact), exact);
+    for (auto* const side : {&sides.before, &sides.after})
+      for (const char* const run : {"f32", "f64"}) {
+        const bool after = side == &sides.after;
+        side->module(run, "knn", "Knn", after ? swapped : near, 0, "0", "int64");
+        side->module(run, "knn", "Knn", exact, 0, "1");
+        if (!last) side->module(run, "gather", "Gather", after ? scaled(exact, 1 + 1e-3) : exact);
+      }
+    return judged(sides.before, sides.after);
+  };
+  for (const bool last : {false, true}) {
+    const ForwardVerdict verdict = verdict_of(last);
+    EXPECT_EQ(verdict.outcome, ForwardOutcome::fail) << last;
+    ASSERT_TRUE(verdict.first_module) << last;
+    EXPECT_EQ(verdict.first_module->name.module, "knn") << last;
+  }
+}
+
 TEST(Decisions, AreCountedAlongTheClassAxis) {
   using forward::decisions_of;
   const Numbers before = {0.1, 0.9, 0.8, 0.2}, after = {0.2, 0.8, 0.3, 0.7};

@@ -12,7 +12,6 @@
 namespace ferry::copy {
 namespace {
 
-constexpr std::size_t kIndexBlock = std::size_t{1} << 20;
 constexpr std::uint64_t kGatheredMost = std::uint64_t{64} << 20;  // bytes
 
 // Takes the place of an element, counted row by row, and its value.
@@ -54,10 +53,10 @@ void each_stored(const Storage& storage, DType dtype, std::uint64_t begin, std::
                  const TakeIndex& take) {
   const std::size_t item = info(dtype).itemsize;
   StorageStream stream(storage);
-  std::vector<std::byte> block(kIndexBlock);
+  std::vector<std::byte> block(kReadBlock);
   const std::uint64_t total = storage.bytes.size / item;
   for (std::uint64_t at = 0; at < total;) {
-    const auto elements = static_cast<std::size_t>(std::min<std::uint64_t>(kIndexBlock / item, total - at));
+    const auto elements = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBlock / item, total - at));
     stream.read(std::span(block).first(elements * item));
     const std::uint64_t from = std::max(at, begin), to = std::min(at + elements, begin + count);
     for (std::uint64_t i = from; i < to; ++i) take(i - begin, load(block.data() + (i - at) * item, dtype));

@@ -7,7 +7,6 @@ namespace {
 
 constexpr std::uint64_t kGapMost =
     64 << 10;  // a larger gap is left for finish(): its bytes may come from a later task
-constexpr std::uint64_t kGapBlock = 1 << 20;
 
 }  // namespace
 
@@ -35,7 +34,7 @@ void SourceTap::take_turn(std::size_t task, std::span<const Piece> pieces) {
 void SourceTap::hash_up_to(std::uint64_t end) {
   std::vector<std::byte> block;
   while (next_ < end) {
-    block.resize(static_cast<std::size_t>(std::min(kGapBlock, end - next_)));
+    block.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBlock, end - next_)));
     source_.read_at(next_, block);
     hash_.update(block);
     next_ += block.size();

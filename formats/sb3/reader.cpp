@@ -93,7 +93,7 @@ class Reader {
     const Checkpoint part = torch::starts_like_legacy(*source) ? torch::open_legacy(source, limits_)
                                                                : torch::open_zip(source, limits_);
     if (!part.container.checksums) zip::check_stored(archive_, record);
-    nested_ += torch::count_nested(part);
+    nested_ += part.nested;
     checkpoint_.container.protocol = std::max(checkpoint_.container.protocol, part.container.protocol);
     return grafter_.add(part);
   }

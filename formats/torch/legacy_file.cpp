@@ -6,6 +6,7 @@
 
 #include "formats/pickle/emitter.h"
 #include "formats/torch/encode.h"
+#include "formats/torch/legacy_layout.h"
 #include "formats/torch/readers.h"
 #include "formats/torch/write.h"
 #include "src/core/error.h"
@@ -20,9 +21,6 @@ using pickle::Emitter;
 using pickle::Op;
 
 constexpr std::size_t kCountBytes = 8;
-constexpr std::string_view kMagicBytes =
-    "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";  // 0x1950a86a20f9469cfc6c
-constexpr std::int64_t kProtocolWritten = 1001;
 
 void append(std::vector<std::byte>& out, const std::vector<std::byte>& bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
@@ -40,13 +38,13 @@ void append_program(std::vector<std::byte>& out, Fill fill) {
 // Magic number, protocol, and what is said of the machine.
 std::vector<std::byte> stream_head() {
   std::vector<std::byte> out;
-  append_program(out, [](Emitter& to) { to.big_integer(kMagicBytes); });
-  append_program(out, [](Emitter& to) { to.integer(kProtocolWritten); });
+  append_program(out, [](Emitter& to) { to.big_integer(legacy::kMagicOctets); });
+  append_program(out, [](Emitter& to) { to.integer(legacy::kProtocol); });
   append_program(out, [](Emitter& to) {
     to.op(Op::empty_dict);
     to.op(Op::mark);
     to.text("protocol_version");
-    to.integer(kProtocolWritten);
+    to.integer(legacy::kProtocol);
     to.text("little_endian");
     to.boolean(true);
     to.text("type_sizes");

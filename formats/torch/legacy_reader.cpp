@@ -3,6 +3,7 @@
 
 #include "formats/pickle/scan.h"
 #include "formats/torch/interpret.h"
+#include "formats/torch/legacy_layout.h"
 #include "formats/torch/losses.h"
 #include "formats/torch/program.h"
 #include "formats/torch/readers.h"
@@ -13,9 +14,6 @@
 namespace ferry::torch {
 namespace {
 
-// torch/serialization.py: MAGIC_NUMBER = 0x1950a86a20f9469cfc6c, PROTOCOL_VERSION = 1001.
-constexpr std::string_view kMagicDecimal = "119547037146038801333356";
-constexpr std::int64_t kProtocolRead = 1001;
 constexpr std::uint64_t kMagicProgramMax = 128;  // 15 bytes as torch writes it, more in text protocols
 
 // The five programs of a stream, one after the other, and where the next one starts.
@@ -50,15 +48,15 @@ class Stream {
 void check_header(Stream& stream) {
   const pickle::Decoded magic = stream.next("magic number");
   const NodeId root = magic.graph.root();
-  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != kMagicDecimal)
+  if (magic.graph.kind(root) != Kind::big_integer || magic.graph.integer_text(root) != legacy::kMagic)
     fail("the magic number is wrong", 0);
   const std::uint64_t at = stream.offset();
   const pickle::Decoded version = stream.next("protocol version");
   const auto number = version.graph.as_integer(version.graph.root());
-  if (number != kProtocolRead)
+  if (number != legacy::kProtocol)
     throw Error(Code::bad_version, "the protocol version is " +
-                                       (number ? std::to_string(*number) : "no number") +
-                                       " where 1001 is known")
+                                       (number ? std::to_string(*number) : "no number") + " where " +
+                                       std::to_string(legacy::kProtocol) + " is known")
         .at(at);
 }
 
@@ -211,7 +209,7 @@ bool starts_like_legacy(const ByteSource& source) {
     const auto bytes = std::make_shared<const std::vector<std::byte>>(source.read({0, *size}));
     const pickle::Decoded first = pickle::decode(bytes, 0, globals);
     return first.graph.kind(first.graph.root()) == Kind::big_integer &&
-           first.graph.integer_text(first.graph.root()) == kMagicDecimal;
+           first.graph.integer_text(first.graph.root()) == legacy::kMagic;
   } catch (const Error&) {
     return false;
   }

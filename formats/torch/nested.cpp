@@ -1,6 +1,5 @@
 #include "formats/torch/nested.h"
 
-#include <charconv>
 #include <cstring>
 #include <optional>
 #include <unordered_set>
@@ -184,7 +183,7 @@ NodeId NestedLoader::load(python::Call& call, std::string_view bytes) {
   --inner.nesting_max;
   try {
     Checkpoint part = legacy ? open_legacy(source, inner) : open_zip(source, inner);
-    count_ += count_nested(part);
+    count_ += part.nested;
     for (Storage& storage : part.storages) storage.key = "nested " + storage.key;
     return Grafter(checkpoint_, [&](std::uint32_t storage) { return storages_.add_view(storage); }).add(part);
   } catch (Error& error) {
@@ -195,22 +194,12 @@ NodeId NestedLoader::load(python::Call& call, std::string_view bytes) {
 
 void note_nested(Checkpoint& checkpoint, std::size_t count) {
   if (count == 0) return;
+  checkpoint.nested += count;
   const bool one = count == 1;
   checkpoint.note(checkpoint.values.root(), Code::nested_checkpoint,
                   std::to_string(count) + (one ? " checkpoint lay" : " checkpoints lay") +
                       " inside the pickle as bytes (torch.storage._load_from_bytes); what " +
                       (one ? "it holds" : "they hold") + " was put in " + (one ? "its" : "their") + " place");
-}
-
-std::size_t count_nested(const Checkpoint& checkpoint) {
-  std::size_t count = 0;
-  for (const Note& note : checkpoint.notes) {
-    std::size_t one = 0;
-    if (note.code != Code::nested_checkpoint) continue;
-    std::from_chars(note.what.data(), note.what.data() + note.what.size(), one);
-    count += one;
-  }
-  return count;
 }
 
 }  // namespace ferry::torch

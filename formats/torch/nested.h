@@ -25,9 +25,8 @@ void note_nested_names(const ValueGraph& graph, GlobalLog& globals, std::size_t 
 // The same of a pickle that breaks: every string of bytes in it could have been one.
 void note_names_of_broken(Bytes program, GlobalLog& globals, std::size_t depth);
 
-// The remark on the checkpoints that were nested in a pickle, and how many the remarks of `checkpoint` count.
+// Counts the checkpoints that were nested in a pickle, and remarks on them.
 void note_nested(Checkpoint& checkpoint, std::size_t count);
-std::size_t count_nested(const Checkpoint& checkpoint);
 
 // Opens nested checkpoints and puts what they hold in the place of their calls.
 class NestedLoader {

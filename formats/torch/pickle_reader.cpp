@@ -226,7 +226,7 @@ void read_row(Checkpoint& checkpoint, Row& row, const Limits& limits) {
       const Checkpoint part = read_one(checkpoint.source, row.begin(i), row.take(i), limits);
       values.push_back(grafter.add(part));
       add_description(checkpoint.container, part.container);
-      nested += count_nested(part);
+      nested += part.nested;
     } catch (Error& error) {
       error.in(ordinal(i, row.begin(i)));
       throw;

@@ -120,8 +120,7 @@ std::vector<std::byte> Archive::read(const Record& record, std::uint64_t size_ma
 }
 
 void Archive::check(const Record& record) const {
-  constexpr std::uint64_t kBlock = std::uint64_t{1} << 20;
-  std::vector<std::byte> block(static_cast<std::size_t>(std::min(kBlock, record.size)));
+  std::vector<std::byte> block(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBlock, record.size)));
   if (record.method != kStored) {
     InflateStream stream(*source_, record);
     while (stream.bytes_left() > 0)

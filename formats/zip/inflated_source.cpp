@@ -15,8 +15,6 @@
 namespace ferry::zip {
 namespace {
 
-constexpr std::size_t kInflateBlock = 1 << 20;
-
 [[noreturn]] void fail_to_write(const std::string& folder) {
   throw Error(Code::cannot_write, "cannot inflate into a temporary file" +
                                       (folder.empty() ? "" : " in " + folder) + ": " + std::strerror(errno))
@@ -123,7 +121,7 @@ void InflatedSource::fill() const {
 // Memory grows with what is there, not with what the directory claims.
 void InflatedSource::fill_memory(InflateStream& stream) const {
   while (stream.bytes_left() > 0) {
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kInflateBlock, stream.bytes_left()));
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBlock, stream.bytes_left()));
     memory_.resize(memory_.size() + size);
     stream.read(std::span(memory_).last(size));
   }
@@ -134,7 +132,7 @@ void InflatedSource::fill_file(InflateStream& stream) const {
   const std::uint64_t place = space_->take_room(record_.size);
   std::vector<std::byte> block;
   for (std::uint64_t done = 0; done < record_.size; done += block.size()) {
-    block.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kInflateBlock, stream.bytes_left())));
+    block.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBlock, stream.bytes_left())));
     stream.read(block);
     space_->write_at(place + done, block);
   }

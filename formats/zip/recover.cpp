@@ -12,8 +12,6 @@
 namespace ferry::zip {
 namespace {
 
-constexpr std::size_t kScanBlock = std::size_t{1} << 20;
-
 // A local header that can be read.
 struct Header {
   Record record;  // sizes and CRC as the header has them
@@ -152,10 +150,10 @@ class LandmarkSearch {
 
   Landmarks run() {
     std::vector<std::byte> block;
-    for (std::uint64_t begin = 0; begin < source_.size(); begin += kScanBlock) {
+    for (std::uint64_t begin = 0; begin < source_.size(); begin += kReadBlock) {
       // A signature and its fields may reach into the next block.
       const std::uint64_t size =
-          std::min<std::uint64_t>(kScanBlock + descriptor::kBytesMax, source_.size() - begin);
+          std::min<std::uint64_t>(kReadBlock + descriptor::kBytesMax, source_.size() - begin);
       block.resize(static_cast<std::size_t>(size));
       source_.read_at(begin, block);
       search(begin, block);
@@ -168,7 +166,7 @@ class LandmarkSearch {
  private:
   void search(std::uint64_t begin, Bytes block) {
     const std::string_view text = as_text(block);
-    for (std::size_t at = text.find("PK"); at < kScanBlock; at = text.find("PK", at + 1)) {
+    for (std::size_t at = text.find("PK"); at < kReadBlock; at = text.find("PK", at + 1)) {
       if (at + 4 > block.size()) return;
       const auto signature = load_le<std::uint32_t>(&block[at]);
       if (signature == local::kSignature) {
@@ -217,7 +215,7 @@ class ForwardWalk {
  public:
   ForwardWalk(const ByteSource& source, const Limits& limits, Recovered& found)
       : source_(source),
-        reader_(source, kScanBlock),
+        reader_(source, kReadBlock),
         marks_(LandmarkSearch(source, limits).run()),
         found_(found) {}
 

@@ -205,8 +205,7 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
                   const ConsumedFunction& consumed, report::FileReport& report) {
   // What the input is comes first: a refusal for safety outranks a destination that is taken.
   Checkpoint checkpoint = open(job, options, report.changes);
-  std::vector<RecordInfo>().swap(
-      checkpoint.container.records);  // only inspect lists them; of 100,000 the memory is worth having
+  checkpoint.container.forget_records();
   copy::check_indices(checkpoint);
   check_place(job, options);
   report.modules = report::describe_modules(checkpoint);

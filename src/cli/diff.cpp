@@ -123,8 +123,10 @@ DiffReport compare_all(const DiffOptions& options, const Judgement& judgement,
 
 }  // namespace
 
-int run_diff(const DiffOptions& options) {
-  if (are_goldens(options)) return run_diff_golden(options);
+int run_diff(const DiffOptions& given) {
+  if (are_goldens(given)) return run_diff_golden(given);
+  DiffOptions options = given;
+  options.judged_again = !options.save.empty();
   const Judgement judgement = judgement_of(options);
   const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
   // What stands in the way of the results is said before the work.

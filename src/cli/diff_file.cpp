@@ -88,7 +88,7 @@ class Comparisons {
   }
 
   // Every row that waits gets what is known of its pair.
-  void run(Executor& executor, const DiffProgress& progress, bool measure_equal,
+  void run(Executor& executor, const DiffProgress& progress, numeric::MeasureOptions options,
            std::vector<TensorRow>& rows) const {
     for (std::size_t number = 0; number < pairs_.size(); ++number)
       fill(number, {numeric::unmeasured(pairs_[number]), ""}, rows);
@@ -97,7 +97,7 @@ class Comparisons {
     numeric::compare_tensors(
         pairs_, executor, [&](const numeric::TapBlock& block) { checksums.take(block); },
         [&](std::size_t number, numeric::Comparison found) { fill(number, std::move(found), rows); },
-        progress, measure_equal);
+        progress, options);
     checksums.check();
   }
 
@@ -171,7 +171,7 @@ std::vector<char> make_rows(const Pairing& pairing, const Opened& before, const 
 
 Opened open_for_comparison(const std::string& path) {
   Opened opened{path, open_checkpoint(open_file(path), Limits{}), {}};
-  std::vector<RecordInfo>().swap(opened.checkpoint.container.records);
+  opened.checkpoint.container.forget_records();
   return opened;
 }
 
@@ -217,7 +217,9 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   Comparisons comparisons(before, after, views_before, views_after);
   const std::vector<char> compared = make_rows(pairing, before, after, executor, comparisons, file);
   // Equal bits are within every bound, unless they are NaNs that equal nothing.
-  comparisons.run(executor, progress, judgement.nan == NaNPolicy::strict, file.tensors);
+  const numeric::MeasureOptions measured{.equal_pairs = judgement.nan == NaNPolicy::strict,
+                                         .hulls = options.judged_again || !judgement.bounds.empty()};
+  comparisons.run(executor, progress, measured, file.tensors);
   run_ranges(executor, compared.size(), [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i)
       if (compared[i]) judge_row(file.tensors[i], judgement);

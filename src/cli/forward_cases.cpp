@@ -119,7 +119,7 @@ class OutputCase {
     if (bad.empty() && asked.empty()) return policy::skipped(name_, why_not());
     if (&question_ == &rounding_question() && is_another_function())
       return policy::skipped(name_, "the function is another one: that is no matter of rounding");
-    TestCase one = bad.empty() ? policy::passed(name_, words(question_.passed, asked))
+    TestCase one = bad.empty() ? policy::passed(name_, passed_words(asked))
                                : policy::failed(name_, question_.code, failed_words(bad));
     if (!bad.empty()) add_divergence(drift_.verdict, one);
     for (const ForwardRow* row : bad) policy::add_detail(one, row->input, row->why);
@@ -147,11 +147,23 @@ class OutputCase {
     return "nothing was measured";
   }
 
-  // A run that did not end is not far from anything.
+  bool any_over(const std::vector<const ForwardRow*>& rows) const {
+    return std::ranges::any_of(rows, [&](const ForwardRow* row) { return is_over(*row, question_); });
+  }
+
+  std::string passed_words(const std::vector<const ForwardRow*>& asked) const {
+    if (!any_over(asked)) return words(question_.passed, asked);
+    return "unstable: " + words(question_.failed, asked) + ", where rounding turns a decision";
+  }
+
+  // What no yardstick tells is said as it is.
   std::string failed_words(const std::vector<const ForwardRow*>& bad) const {
-    const bool measured =
-        std::ranges::any_of(bad, [&](const ForwardRow* row) { return is_over(*row, question_); });
-    return words(measured ? question_.failed : bad.front()->why, bad);
+    return any_over(bad) ? words(question_.failed, bad) : bad.front()->why + inputs_words(bad);
+  }
+
+  std::string inputs_words(const std::vector<const ForwardRow*>& rows) const {
+    return ", on " + report::plural(rows.size(), "input", "inputs") +
+           (rows.size() < rows_.size() ? " of " + grouped(rows_.size()) : "");
   }
 
   std::string words(std::string_view said, const std::vector<const ForwardRow*>& rows) const {
@@ -166,8 +178,7 @@ class OutputCase {
     if (worst != nullptr)
       text += ": at most " + report::three_digits(worst->ratio()) + " of " + limit_words(worst->limit) +
               " allowed";
-    return text + ", on " + report::plural(rows.size(), "input", "inputs") +
-           (rows.size() < rows_.size() ? " of " + grouped(rows_.size()) : "");
+    return text + inputs_words(rows);
   }
 
   const DriftVerdict& drift_;
@@ -232,8 +243,8 @@ void judge_forward_again(ForwardVerdict& verdict, const ForwardBounds& bounds) {
     limit(row.reduced, bounds.reduced);
     limit(row.reduced_inf, bounds.reduced_inf);
     if (otherwise || row.outcome == ForwardOutcome::not_judged) continue;
-    const bool rounding = is_over(row, rounding_question()) && !row.unstable;
-    const bool over = is_over(row, semantic_question()) || rounding || is_over(row, reduced_question());
+    const bool far = is_over(row, rounding_question()) || is_over(row, reduced_question());
+    const bool over = is_over(row, semantic_question()) || (far && !row.unstable);
     const bool warned = row.outcome == ForwardOutcome::warn || row.unstable;
     row.outcome = over ? ForwardOutcome::fail : warned ? ForwardOutcome::warn : ForwardOutcome::pass;
   }

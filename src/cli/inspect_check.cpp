@@ -8,8 +8,6 @@
 namespace ferry::cli {
 namespace {
 
-constexpr std::size_t kCheckBlock = std::size_t{1} << 20;
-
 bool is_damage(const Error& error) {
   return error.code() == Code::checksum_mismatch || error.code() == Code::bad_deflate;
 }
@@ -31,10 +29,10 @@ void check_archive(const Checkpoint& checkpoint, const Limits& limits, report::C
 
 // Nothing to compare with: what can be known is that every byte can be read.
 void read_all(const Checkpoint& checkpoint, report::CheckFacts& facts) {
-  std::vector<std::byte> block(kCheckBlock);
+  std::vector<std::byte> block(kReadBlock);
   for (std::uint64_t at = 0; at < checkpoint.source->size();) {
     const auto piece =
-        std::span(block).first(std::min<std::uint64_t>(kCheckBlock, checkpoint.source->size() - at));
+        std::span(block).first(std::min<std::uint64_t>(kReadBlock, checkpoint.source->size() - at));
     checkpoint.source->read_at(at, piece);
     at += piece.size();
   }

@@ -11,14 +11,12 @@
 namespace ferry::cli {
 namespace {
 
-constexpr std::size_t kStatsBlock = std::size_t{1} << 20;
-
 // Bytes of a storage at places that only grow (or all lie in one block), as little-endian elements.
 class ForwardReader {
  public:
   ForwardReader(const Storage& storage, std::size_t itemsize)
       : storage_(storage),
-        block_(std::min<std::uint64_t>(kStatsBlock - kStatsBlock % itemsize, storage.bytes.size)) {
+        block_(std::min<std::uint64_t>(kReadBlock - kReadBlock % itemsize, storage.bytes.size)) {
     if (storage.bytes.compression == Compression::deflated) inflate_.emplace(storage);
   }
 
@@ -88,7 +86,7 @@ void measure(const Storage& storage, const structure::Window& window, std::size_
 // All of it once: what is measured after this is what was written.
 void check_storage(const Storage& storage) {
   copy::StorageStream stream(storage);
-  std::vector<std::byte> block(std::min<std::uint64_t>(kStatsBlock, storage.bytes.size));
+  std::vector<std::byte> block(std::min<std::uint64_t>(kReadBlock, storage.bytes.size));
   for (std::uint64_t left = storage.bytes.size; left > 0;) {
     const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), left));
     stream.read(piece);
@@ -140,7 +138,7 @@ class Measurement {
     if (window.overlaps && !is_small(tensor, window)) return "its elements overlap";
     // A file can name one storage in any number of tensors; the work must follow from its size.
     const bool deflated = checkpoint_.storages[tensor.storage].bytes.compression == Compression::deflated;
-    const std::uint64_t reach = window.overlaps ? kStatsBlock : window.reach;
+    const std::uint64_t reach = window.overlaps ? kReadBlock : window.reach;
     const std::uint64_t cost = (reach + (deflated ? window.begin : 0)) * info(tensor.dtype).itemsize;
     if (cost > budget_) return "too many views of the same data";
     budget_ -= cost;
@@ -151,7 +149,7 @@ class Measurement {
   bool is_small(const Tensor& tensor, const structure::Window& window) const {
     const std::size_t itemsize = info(tensor.dtype).itemsize;
     return checkpoint_.storages[tensor.storage].bytes.compression == Compression::stored &&
-           window.visits <= (1u << 22) && window.reach <= kStatsBlock / itemsize / 2;
+           window.visits <= (1u << 22) && window.reach <= kReadBlock / itemsize / 2;
   }
 
   const Checkpoint& checkpoint_;

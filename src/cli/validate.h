@@ -20,7 +20,7 @@ struct DriftOptions {
   std::string device = "auto";
   ForwardBounds bounds;
   bool require_gpu = false;       // no GPU is a failure
-  std::vector<std::string> runs;  // precision modes beyond the exact check: "tf32-rne", "bf16" …
+  std::vector<std::string> runs;  // precision modes beyond the exact check: "tf32", "autocast-bf16" …
 };
 
 // What is asked of one checkpoint, or of all files of two folders.

@@ -45,6 +45,9 @@ std::string device_of(const ForwardVerdict& verdict) {
   return device.empty() ? "cpu" : device.substr(0, device.find(':'));
 }
 
+// TF32 is what a GPU does by itself.
+bool can_run(std::string_view run, std::string_view device) { return run != "tf32" || device != "cpu"; }
+
 ReplayRequest request_for(const CheckOptions& options, const std::string& after, const std::string& device) {
   ReplayRequest request;
   request.model = options.drift.model;
@@ -58,6 +61,7 @@ ReplayRequest request_for(const CheckOptions& options, const std::string& after,
     if (std::ranges::find(request.runs, run) == request.runs.end()) request.runs.emplace_back(run);
   };
   for (const std::string& run : options.drift.runs) {
+    if (!can_run(run, device)) continue;
     add(run);
     for (const std::string_view emulation : forward::emulations_of(run)) add(emulation);
   }
@@ -116,8 +120,10 @@ class ModelRuns {
     for (const std::string& run : options_.drift.runs)
       if (std::ranges::none_of(verdict.outputs, [&](const ForwardRow& row) { return row.run == run; }))
         result_.others.push_back(policy::skipped(std::string(policy::kDrift) + "." + run + "." + device,
-                                                 "nothing is judged by itself here: an emulation is what "
-                                                 "runs in reduced precision are judged by"));
+                                                 can_run(run, device)
+                                                     ? "nothing is judged by itself here: an emulation is "
+                                                       "what runs in reduced precision are judged by"
+                                                     : "TF32 is what a GPU does, and no processor"));
   }
 
   void cannot_run(const std::string& device, const Error& error) {

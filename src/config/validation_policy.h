@@ -16,7 +16,7 @@
 //   select = "models.generator.state"
 //   model = "exported/generator.pt2"
 //   golden = "goldens/generator.h5"
-//   runs = ["tf32-rne"]             # precision modes beyond the exact check
+//   runs = ["autocast-bf16"]        # precision modes beyond the exact check
 //   require_gpu = true
 //
 //   [[checkpoint.bounds]]           # as in a policy of diff

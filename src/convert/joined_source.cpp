@@ -22,10 +22,10 @@ constexpr std::array<std::uint32_t, 256> kTable = [] {
 }();
 
 std::uint32_t crc_of(const ByteSource& source, ByteRange range) {
-  constexpr std::uint64_t kBlock = 1 << 20;
   std::uint32_t crc = 0xffffffffu;
-  for (std::uint64_t at = 0; at < range.size; at += kBlock)
-    for (const std::byte octet : source.read({range.offset + at, std::min(kBlock, range.size - at)}))
+  for (std::uint64_t at = 0; at < range.size; at += kReadBlock)
+    for (const std::byte octet :
+         source.read({range.offset + at, std::min<std::uint64_t>(kReadBlock, range.size - at)}))
       crc = crc >> 8 ^ kTable[(crc ^ static_cast<std::uint32_t>(octet)) & 0xff];
   return ~crc;
 }

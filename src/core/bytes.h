@@ -26,6 +26,9 @@ struct ByteRange {
   std::uint64_t end() const { return offset + size; }  // callers have checked that this does not wrap
 };
 
+// At a time, where much or all of a source is gone through.
+inline constexpr std::size_t kReadBlock = std::size_t{1} << 20;
+
 class ByteSource {
  public:
   virtual ~ByteSource() = default;

@@ -108,6 +108,9 @@ struct Container {
   bool numbered_keys = false;  // storage keys are 0, 1, 2 …
   bool checksums = false;
   std::vector<RecordInfo> records;
+
+  // Only `inspect` lists them, and those of 100,000 storages are worth their memory.
+  void forget_records() { std::vector<RecordInfo>().swap(records); }
 };
 
 struct Checkpoint {
@@ -122,6 +125,7 @@ struct Checkpoint {
   std::vector<Note> notes;
   std::vector<ModuleInfo> modules;  // of each whole object its own first, then as state_dict() goes
   std::vector<ClassSource> class_sources;
+  std::size_t nested = 0;  // checkpoints that lay inside its pickles as bytes
 
   std::span<const std::int64_t> shape(const Tensor& t) const {
     return std::span(dims).subspan(t.dims, t.rank);

@@ -117,6 +117,7 @@ struct Drift {
   long double difference_sum = 0;  // Σ(after − before), of complex numbers the real parts
   UlpHistogram ulps;               // finite pairs
   std::vector<HullPoint> hull;     // by growing `before`; empty when no finite pair differs
+  bool with_hull = true;           // false: nobody will ask for least_atol, and no hull is kept
 
   bool bits_equal() const { return before == after && bits_differing == 0; }
 

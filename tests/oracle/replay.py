@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from typing import List
 
 import numpy
 import torch
@@ -330,23 +331,30 @@ def check_script_modules(folder):
             check_modules("script " + name, hook_records(wrapped, args, kwargs), found)
 
 
+@torch.jit.script
+def zeros_like_traced(count: int):
+    return torch.zeros(count, device=torch.device("cuda:0"))
+
+
 class Placed(torch.nn.Module):
-    """As traces of recurrent layers are: states made on the device that the model was traced on."""
+    """As traces of recurrent layers are: states made on the device that the model was traced on. Lists are read on the processor."""
 
     def forward(self, x):
+        offsets: List[float] = torch.tensor([0.5, 0.25, 0.125], device=torch.device("cuda:0")).tolist()
+        x = x + zeros_like_traced(3) + torch.tensor(offsets, device=x.device)
         return x + torch.arange(3, dtype=torch.float32, device=torch.device("cuda:0")).to("cuda:0").cuda()
 
 
-def check_device_of_trace(folder):
+def check_device_of_trace(folder, device="cpu"):
     """A program with another device written into it runs where it is asked to."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.script(Placed()).save(str(folder / "model.pt"))
     write_golden(folder / "golden.npz", [("first", (torch.ones(2, 3),), {})])
-    result = replay(folder, folder / "model.pt", folder / "golden.npz", kind="torchscript", device="cpu", taps="modules")
+    result = replay(folder, folder / "model.pt", folder / "golden.npz", kind="torchscript", device=device, taps="modules")
     check(result.status == 0 and not any("error" in event for event in result.events), "a device of a trace: %s" % result.events)
     for run, dtype in (("f32", torch.float32), ("f64", torch.float64)):
-        compare_outputs("a device of a trace", run, torch.ones(2, 3, dtype=dtype) + torch.arange(3), result.outputs(run), 0)
+        compare_outputs("a device of a trace", run, torch.ones(2, 3, dtype=dtype) + torch.tensor([0.5, 0.25, 0.125]) + torch.arange(3), result.outputs(run), 0)
 
 
 def check_limits(folder):

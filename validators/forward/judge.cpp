@@ -1,11 +1,13 @@
 #include "validators/forward/judge.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "src/core/text.h"
@@ -139,22 +141,45 @@ class ForwardJudge {
     verdict_.semantic_why = problem;
   }
 
+  // Real numbers of one call of a module or an operation, where the call is the first after another one.
+  struct Call {
+    std::tuple<std::string, std::uint32_t, std::string, std::uint32_t> name;
+    bool agrees = true;
+  };
+
   // Which of several equally near neighbours comes first is left to the library.  Integers inside the model
-  // count only where the next real record of the same input differs, too; outputs always count.
+  // count only where the real numbers of the next call on the same input differ, too; outputs always count.
   void mark_ties() {
     if (!verdict_.semantic) return;
-    std::map<std::pair<std::size_t, RecordKind>, bool> agrees;  // the next real record
+    std::map<std::pair<std::size_t, RecordKind>, std::array<std::optional<Call>, 2>>
+        next;  // the nearer first
     for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
-      const std::pair place(record->input, record->kind);
-      if (!record->mismatch.empty()) {
-        agrees[place] = false;
-      } else if (!record->integral) {
-        agrees[place] = !divergence_of(*record, scales_->of(*record), method()).diverges;
-      } else if (record->kind != RecordKind::output && record->differing64 > 0) {
-        const auto next = agrees.find(place);
-        record->tied = next != agrees.end() && next->second;
+      auto& calls = next[{record->input, record->kind}];
+      const std::tuple name(record->name.module, record->name.call, record->name.op, record->occurrence);
+      if (record->integral && record->mismatch.empty()) {
+        const auto& after = calls[0] && calls[0]->name == name ? calls[1] : calls[0];
+        record->tied =
+            record->kind != RecordKind::output && record->differing64 > 0 && after && after->agrees;
+        continue;
       }
+      if (!calls[0] || calls[0]->name != name) calls = {Call{name, true}, std::move(calls[0])};
+      const bool agrees =
+          record->mismatch.empty() && !divergence_of(*record, scales_->of(*record), method()).diverges;
+      calls[0]->agrees = calls[0]->agrees && agrees;
     }
+    untie_returned();
+  }
+
+  // Where integers are all that the model returns otherwise, what they come from is not excused.
+  void untie_returned() {
+    std::vector<bool> integers(pairing_.cases.size()), reals(pairing_.cases.size());
+    for (const Measured& record : records_) {
+      if (record.kind != RecordKind::output || record.run != "f32") continue;
+      auto& differing = record.integral ? integers : reals;
+      if (divergence_of(record, scales_->of(record), method()).diverges) differing[record.input] = true;
+    }
+    for (Measured& record : records_)
+      if (integers[record.input] && !reals[record.input]) record.tied = false;
   }
 
   Method method() const { return {bounds_, verdict_.semantic}; }

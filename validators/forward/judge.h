@@ -12,6 +12,9 @@
 //   floors are those of the usual size.  No fault hides there: in double that is 4.5e-13 of the usual size.
 // * Numbers that are not finite must be so on both sides, and the same.  Integers and truth values must be
 // equal.
+// * Integers inside the model that differ in float64 count only where the real numbers of the next call
+// differ, too:
+//   equal keys may come in either order.
 // * Where both float64 runs agree, an output whose float32 run turned at a decision (or whose integers
 // differ) is
 //   unstable, not wrong: a warning.

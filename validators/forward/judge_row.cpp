@@ -89,9 +89,10 @@ class RowJudge {
 
   void judge_integers() {
     if (record_.tied)
-      return say(ForwardOutcome::pass, elements(record_.differing64) +
-                                           " differ in float64, and nothing computed from them does: equal "
-                                           "keys may come in either order");
+      return say(ForwardOutcome::pass,
+                 elements(record_.differing64) +
+                     " differ in float64, and the real numbers after them do not: equal "
+                     "keys may come in either order");
     if (semantic_ && record_.differing64 > 0)
       return say(ForwardOutcome::fail,
                  "another function: " + elements(record_.differing64) + " differ in float64");

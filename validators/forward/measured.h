@@ -45,10 +45,10 @@ struct Measured {
   std::uint64_t differing = 0, differing64 = 0;    // elements that are not equal
   std::uint64_t outliers_before = 0, outliers_after = 0,
                 outliers_perturbed = 0;  // elements that hang on decisions
-  std::uint64_t turned =
-      0;  // of integers: elements that one side's float32 run has otherwise than its float64 run
-  // Integers that differ in float64, too, and nothing that was computed next: equals that were ordered
-  // otherwise.
+  // Of integers: elements that the old float32 run, or the judged run, has otherwise than its float64 run.
+  std::uint64_t turned = 0;
+  // Integers inside the model that differ in float64, too, where the real numbers of the next call do not:
+  // equal keys that were ordered otherwise.
   bool tied = false;
   bool turned_input = false;  // some decision of this input is turned by rounding, of this record or another
   double repeat_max_abs = 0;  // how far repeats of a run were apart, on either side

@@ -166,8 +166,8 @@ struct Window {
 class CompareRun {
  public:
   CompareRun(std::span<const TensorPair> pairs, const Tap& tap, const Found& found,
-             const std::function<void(std::uint64_t)>& progress, bool measure_equal)
-      : pairs_(pairs), tap_(tap), found_(found), progress_(progress), measure_equal_(measure_equal) {}
+             const std::function<void(std::uint64_t)>& progress, MeasureOptions options)
+      : pairs_(pairs), tap_(tap), found_(found), progress_(progress), options_(options) {}
 
   void run(Executor& executor) {
     TaskList first_pass = plan();
@@ -186,9 +186,14 @@ class CompareRun {
   void report(std::uint64_t bytes) const {
     if (progress_ && bytes != 0) progress_(bytes);
   }
+  Drift fresh_drift(std::size_t number) const {
+    Drift drift = empty_drift(pairs_[number]);
+    drift.with_hull = options_.hulls;
+    return drift;
+  }
   void tell(std::size_t number, Drift drift) const {
-    if (drift.bits_equal() && !measure_equal_) return;  // only bytes between the elements differ
-    drift.hull.shrink_to_fit();                         // it grew, and stays as long as the report
+    if (drift.bits_equal() && !options_.equal_pairs) return;  // only bytes between the elements differ
+    drift.hull.shrink_to_fit();                               // it grew, and stays as long as the report
     found_(number, {std::move(drift), ""});
   }
   void tell_why_not(std::size_t number) const {
@@ -201,7 +206,7 @@ class CompareRun {
   const Tap& tap_;
   const Found& found_;
   const std::function<void(std::uint64_t)>& progress_;
-  const bool measure_equal_;
+  const MeasureOptions options_;
   std::vector<std::unique_ptr<PairState>> states_;
   std::vector<std::size_t> small_;  // in the order of their bytes in `before`
   ScratchPool scratch_;
@@ -266,7 +271,7 @@ void CompareRun::plan_small(TaskList& tasks) {
 TaskList CompareRun::plan_rest() {
   TaskList tasks;
   for (auto& state : states_) {
-    if (!state->differs() && !measure_equal_) continue;
+    if (!state->differs() && !options_.equal_pairs) continue;
     if (!state->work().measures()) {
       auto other = state->work().measurable();
       if (!other) {
@@ -295,7 +300,7 @@ void CompareRun::run_task(std::span<const Item> items, bool first_pass) {
 }
 
 void CompareRun::run_part(PairState& state, std::uint64_t part, Scratch& scratch, bool first_pass) {
-  Drift drift = empty_drift(pairs_[state.number()]);
+  Drift drift = fresh_drift(state.number());
   Seen seen = Seen::measured;
   if (first_pass)
     seen = state.work().compare(part, scratch, drift);
@@ -324,8 +329,8 @@ void CompareRun::run_small(std::span<const std::size_t> numbers, Scratch& scratc
     const bool equal = std::memcmp(b.data(), a.data(), size) == 0;
     if (tap_) tap_({number, 0, b, a, equal});
     bytes += 2 * size;
-    if (equal && !measure_equal_) continue;
-    Drift drift = empty_drift(pair);
+    if (equal && !options_.equal_pairs) continue;
+    Drift drift = fresh_drift(number);
     measure_small(pair, b, a, drift);
     tell(number, std::move(drift));
   }
@@ -349,8 +354,8 @@ Drift unmeasured(const TensorPair& pair) {
 
 void compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
                      const Found& found, const std::function<void(std::uint64_t)>& progress,
-                     bool measure_equal) {
-  CompareRun(pairs, tap, found, progress, measure_equal).run(executor);
+                     MeasureOptions options) {
+  CompareRun(pairs, tap, found, progress, options).run(executor);
 }
 
 }  // namespace ferry::numeric

@@ -50,14 +50,18 @@ using Found = std::function<void(std::size_t pair, Comparison)>;
 // types and elements.
 Drift unmeasured(const TensorPair& pair);
 
+struct MeasureOptions {
+  bool equal_pairs = false;  // measured too, for those who want to know of their NaNs
+  bool hulls = true;         // false: only equal bits are allowed, and Drift::least_atol is not known
+};
+
 // `found` is not called for pairs whose bits are equal.  Work is bounded by the bytes that the views cover,
 // not by the shapes that they claim: elements that a stride of 0 repeats on both sides are visited once and
 // counted as often as they appear; pairs with other overlaps are compared as bytes where both overlap in the
 // same way, and measured while that costs no more than a fixed multiple of the bytes.  `progress` gets the
-// bytes of both sides dealt with since the last call, from any thread.  With `measure_equal` equal pairs are
-// measured too, for those who want to know of their NaNs.  Throws what the sources throw.
+// bytes of both sides dealt with since the last call, from any thread.  Throws what the sources throw.
 void compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
                      const Found& found, const std::function<void(std::uint64_t)>& progress,
-                     bool measure_equal = false);
+                     MeasureOptions options = {});
 
 }  // namespace ferry::numeric

@@ -1,6 +1,7 @@
 #include "validators/numeric/hull.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace ferry::numeric {
 namespace {
@@ -17,9 +18,16 @@ long double height(const HullPoint& left, const HullPoint& right, double before)
 
 }  // namespace
 
+// A floor that nothing lies above keeps kernels from looking at single points.
+HullCollector::HullCollector(Drift& drift) : drift_(drift), stale_(drift.with_hull) {
+  if (drift.with_hull) return;
+  floor_.top = std::numeric_limits<double>::infinity();
+  floor_.start.fill(floor_.top);
+}
+
 bool HullCollector::is_above(const HullPoint& point) const {
   const auto& hull = drift_.hull;
-  if (point.difference == 0) return false;
+  if (point.difference == 0 || !drift_.with_hull) return false;
   if (hull.empty() || point.difference > hull.back().difference) return true;
   const auto right = std::lower_bound(hull.begin(), hull.end(), point.before,
                                       [](const HullPoint& corner, double x) { return corner.before < x; });

@@ -22,7 +22,7 @@ struct HullFloor {
 // that would lie on one line but for rounding would all be corners.
 class HullCollector {
  public:
-  explicit HullCollector(Drift& drift) : drift_(drift) {}
+  explicit HullCollector(Drift& drift);
 
   const HullFloor& floor() {
     if (stale_) find_floor();

@@ -120,6 +120,7 @@ class BoxWork final : public PairWork {
       Drift one;
       one.before = drift.before;
       one.after = drift.after;
+      one.with_hull = drift.with_hull;
       measure_block(before, after, 0, one);
       if (one.worst) one.worst->element = layout_.index(box, one.worst->element);
       merge_parts(drift, one);

@@ -53,9 +53,12 @@ void restore_old_stft(const c10::FunctionSchema& schema, c10::IValue* arguments)
       arguments[i] = false;
 }
 
+// x.cuda() where the run is elsewhere.  What moves to a processor stays: LibTorch reads numbers there, with a
+// pointer, for lists, for prints and for tensors made of lists.
 void move_to(c10::Device device, const c10::FunctionSchema& schema, c10::IValue* arguments) {
   for (std::size_t i = 0; i < schema.arguments().size(); ++i)
-    if (arguments[i].isDevice() && !arguments[i].toDevice().is_meta()) arguments[i] = device;
+    if (arguments[i].isDevice() && !arguments[i].toDevice().is_meta() && !arguments[i].toDevice().is_cpu())
+      arguments[i] = device;
 }
 
 // A trace has the switches of cuDNN written into its convolutions; those of 1.7 and later allow TF32.
@@ -83,7 +86,6 @@ void on_call(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit
     c10::IValue* arguments = stack->data() + (stack->size() - schema.arguments().size());
     restore_old_stft(schema, arguments);
     if (hook_depth == 0) restore_switches(*hook, schema, arguments);
-    // An operator that moves its own result to the processor, to read a number there say, is left alone.
     if (hook->device && hook_depth == 0) move_to(*hook->device, schema, arguments);
     if (hook->wide) widen(schema, arguments);
     if (hook->rounding != Rounding::none) {

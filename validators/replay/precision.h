@@ -46,10 +46,9 @@ class PrecisionScope {
   c10::Device device_;
 };
 
-// RNNs without cuDNN in exact runs, undone with the scope: its sigmoids and hyperbolic tangents are
-// approximations.  Runs in TF32 and under autocast keep it, as PyTorch does.
-// Source: a bidirectional LSTM on an H200, cuDNN 9.19: 6.0e-6 from float64, without it 1.8e-7, on a processor
-// 1.2e-7.
+// RNNs without cuDNN in exact runs, undone with the scope: it is less exact than float32 allows, as it would
+// be with approximated sigmoids.  Runs in TF32 and under autocast keep it, as PyTorch does. Source: a
+// bidirectional LSTM on an H200, cuDNN 9.19: 6.0e-6 from float64, without it 1.8e-7, on a processor 1.2e-7.
 class RecurrentScope {
  public:
   explicit RecurrentScope(bool recurrent);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <numeric>
 #include <string_view>
 
 #include "src/core/error.h"
@@ -298,7 +300,13 @@ bool is_assertion_of_metadata(const std::string& target) {
 class RoutineMaker {
  public:
   RoutineMaker(const Line& line, const RoutineOptions& options)
-      : line_(line), options_(options), arguments_(options), owner_(line.symbolic.size(), kNobody) {}
+      : line_(line),
+        options_(options),
+        arguments_(options),
+        owner_(line.symbolic.size(), kNobody),
+        root_(line.symbolic.size()) {
+    std::iota(root_.begin(), root_.end(), Slot{0});
+  }
 
   Routine make() {
     Routine routine;
@@ -308,6 +316,7 @@ class RoutineMaker {
     for (const Step& step : line_.steps) routine.instructions.push_back(make_step(step));
     for (const Argument& output : line_.outputs) routine.outputs.push_back(make_output(output));
     find_dead(routine);
+    loosen_views(routine.instructions);
     routine.written = std::move(written_);
     return routine;
   }
@@ -321,6 +330,7 @@ class RoutineMaker {
       instruction.kind = step.kind;
       instruction.step = &step;
       instruction.autocast = step.autocast;
+      order_[&step] = order_.size() + 1;
       for (const Argument& output : step.outputs) instruction.targets.push_back(make_target(output));
       if (step.kind == Step::Kind::operation) make_operation(step, instruction);
       if (step.kind == Step::Kind::symbol) make_symbol(step, instruction);
@@ -368,10 +378,6 @@ class RoutineMaker {
     if (taken != step.inputs.size()) unfit("a node has arguments that its operator does not take");
     instruction.factors = factors_of(schema);
     instruction.recurrent = is_recurrent(schema);
-    // The strides of a program are those of the kernels that it was exported on: attention on a GPU lays its
-    // result out otherwise, and no view of it has the shape that a processor's has.
-    if (schema.name() == "aten::view" && schema.overload_name().empty())
-      instruction.op = c10::Dispatcher::singleton().findSchemaOrThrow("aten::reshape", "");
     follow_views(step, schema);
   }
 
@@ -401,8 +407,10 @@ class RoutineMaker {
   void note_write(const Argument& argument) {
     std::vector<Slot> slots;
     slots_in(argument, slots);
-    for (const Slot slot : slots)
+    for (const Slot slot : slots) {
+      last_write_[root_[slot]] = order_.size();
       if (owner_[slot] != kNobody) written_[owner_[slot]] = true;
+    }
   }
 
   void follow_views(const Step& step, const c10::FunctionSchema& schema) {
@@ -415,8 +423,10 @@ class RoutineMaker {
             given != nullptr && argument.alias_info() != nullptr)
           slots_in(given->value, from);
       for (const Slot slot : from)
-        if (owner_[slot] != kNobody)
-          for (const Slot view : made) owner_[view] = owner_[slot];
+        for (const Slot view : made) {
+          root_[view] = root_[slot];
+          if (owner_[slot] != kNobody) owner_[view] = owner_[slot];
+        }
     }
   }
 
@@ -444,6 +454,27 @@ class RoutineMaker {
   Source make_output(const Argument& output) const {
     if (output.get<pt2::List>() != nullptr) unfit("an output of the graph is a list");
     return arguments_.make_number(output);
+  }
+
+  // The strides of a program are those of the kernels that it was exported on: attention on a GPU lays its
+  // result out otherwise, and no view of it has the shape that a processor's has.  A copy does as well, where
+  // nothing is written through it.
+  void loosen_views(std::vector<Instruction>& instructions) const {
+    for (Instruction& instruction : instructions) {
+      for (auto& branch : instruction.branches) loosen_views(branch);
+      if (!instruction.op || instruction.targets.size() != 1 || instruction.targets[0].slots.size() != 1 ||
+          !instruction.targets[0].slots[0])
+        continue;
+      const c10::FunctionSchema& schema = instruction.op->schema();
+      const bool view = schema.name() == "aten::view" && schema.overload_name().empty();
+      if (view && !is_written_after(root_[*instruction.targets[0].slots[0]], instruction.step))
+        instruction.op = c10::Dispatcher::singleton().findSchemaOrThrow("aten::reshape", "");
+    }
+  }
+
+  bool is_written_after(Slot root, const Step* step) const {
+    const auto last = last_write_.find(root);
+    return last != last_write_.end() && last->second > order_.at(step);
   }
 
   // --- Liveness
@@ -488,6 +519,9 @@ class RoutineMaker {
   const RoutineOptions& options_;
   ArgumentMaker arguments_;
   std::vector<std::size_t> owner_;  // of slots: the input whose memory they are, or show
+  std::vector<Slot> root_;          // of slots: the first one of those that show the same memory
+  std::map<const Step*, std::size_t> order_;
+  std::map<Slot, std::size_t> last_write_;  // of roots, in the order of steps
   std::vector<bool> written_;
 };
 

@@ -1,4 +1,5 @@
 #include <ATen/Context.h>
+#include <torch/csrc/jit/api/function_impl.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/ir/ir.h>
@@ -121,10 +122,15 @@ void insert_taps(jit::Block* block, jit::Graph& graph) {
 // --- Devices: a program names those that it was traced or written for
 
 // Before operators are called: some ask for a driver as soon as they see a GPU.
-void set_device(jit::Block* block, jit::Graph& graph, c10::Device device) {
+void set_device(jit::Block* block, jit::Graph& graph, c10::Device device, std::set<const jit::Graph*>& done) {
   const std::vector<jit::Node*> nodes(block->nodes().begin(), block->nodes().end());
   for (jit::Node* node : nodes) {
-    for (jit::Block* inner : node->blocks()) set_device(inner, graph, device);
+    for (jit::Block* inner : node->blocks()) set_device(inner, graph, device, done);
+    if (node->kind() == c10::prim::CallFunction)
+      if (const auto type = node->input(0)->type()->cast<c10::FunctionType>())
+        if (jit::GraphFunction* const called = jit::tryToGraphFunction(*type->function());
+            called != nullptr && done.insert(called->graph().get()).second)
+          set_device(called->graph()->block(), *called->graph(), device, done);
     const bool constant = node->kind() == c10::prim::Constant || node->kind() == c10::aten::device;
     if (!constant || node->outputs().size() != 1 ||
         node->output()->type()->kind() != c10::TypeKind::DeviceObjType)
@@ -145,7 +151,9 @@ class TorchScriptModel final : public Model {
     jit::setGraphExecutorOptimize(false);  // what is measured is the model, not what a compiler makes of it
     module_.eval();
     std::set<const c10::ClassType*> placed;
-    each_graph(module_, placed, [&](jit::Graph& graph) { set_device(graph.block(), graph, device_); });
+    std::set<const jit::Graph*> functions;
+    each_graph(module_, placed,
+               [&](jit::Graph& graph) { set_device(graph.block(), graph, device_, functions); });
     std::set<std::string> marked;
     for (const auto& parameter : module_.named_parameters()) marked.insert(parameter.name);
     bool buffers = false;
@@ -330,7 +338,7 @@ class TorchScriptModel final : public Model {
 
   jit::Module module_;
   c10::Device device_;
-  std::map<std::string, Attribute> state_;  // as stored
+  std::map<std::string, Attribute> state_;  // on the device, in the types stored
   Precision precision_;
   Taps taps_ = Taps::none;
   bool tapped_ = false;
