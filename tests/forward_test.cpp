@@ -11,7 +11,7 @@
 #include "src/config/known_changes.h"
 #include "src/core/error.h"
 #include "tests/support/forward_sides.h"
-#include "validators/forward/judge.h"
+#include "validators/forward/emulations.h"
 #include "validators/forward/likely_causes.h"
 #include "validators/forward/measure.h"
 

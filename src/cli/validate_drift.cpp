@@ -8,7 +8,7 @@
 #include "src/cli/forward_evidence.h"
 #include "src/cli/replay.h"
 #include "src/core/error.h"
-#include "validators/forward/judge.h"
+#include "validators/forward/emulations.h"
 
 namespace ferry::cli {
 namespace {

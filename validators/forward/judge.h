@@ -22,9 +22,6 @@
 // further on.
 #pragma once
 
-#include <string_view>
-#include <vector>
-
 #include "src/core/forward_verdict.h"
 #include "validators/forward/evidence.h"
 
@@ -33,8 +30,5 @@ namespace ferry::forward {
 // Reads every number once, one record of both sides in memory at a time.  Throws what the sources of numbers
 // throw.
 ForwardVerdict judge_forward(const ForwardEvidence& evidence, const ForwardBounds& bounds);
-
-// The runs with rounded operands that a run is held against: tf32-rne and tf32-rz of "tf32"; none of "f32".
-std::vector<std::string_view> emulations_of(std::string_view run);
 
 }  // namespace ferry::forward

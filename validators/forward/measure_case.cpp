@@ -5,26 +5,12 @@
 
 #include "src/core/dtype.h"
 #include "src/core/text.h"
-#include "validators/forward/judge.h"
+#include "validators/forward/emulations.h"
 #include "validators/forward/measured.h"
 
 namespace ferry::forward {
 namespace {
 
-// The runs whose operands are rounded as those of a judged run may be.
-struct Emulation {
-  std::string_view run;
-  RunPrecision precision;  // of a float32 run
-  std::array<std::string_view, 2> by;
-};
-constexpr auto kEmulations = std::to_array<Emulation>({
-    {"f32", RunPrecision::tf32, {"tf32-rne", "tf32-rz"}},  // which of them hardware does differs
-    {"f32", RunPrecision::bf16, {"bf16", ""}},
-    {"f32", RunPrecision::fp16, {"fp16", ""}},
-    {"tf32", RunPrecision::ieee, {"tf32-rne", "tf32-rz"}},
-    {"autocast-bf16", RunPrecision::ieee, {"bf16", ""}},
-    {"autocast-fp16", RunPrecision::ieee, {"fp16", ""}},
-});
 constexpr auto kJudgedRuns =
     std::to_array<std::string_view>({"f32", "tf32", "autocast-bf16", "autocast-fp16"});
 
@@ -89,8 +75,10 @@ class CaseReader {
     before64_ = records_of(before.run("f64"), kind);
     after32_ = records_of(after.run(run), kind);
     after64_ = records_of(after.run("f64"), kind);
+    const auto emulations = emulations_of(run, bounds.precision);
     for (const GoldenRun& one : after.runs) {
-      if (is_emulation(one.name)) emulated_.push_back(records_of(&one, kind));
+      if (std::find(emulations.begin(), emulations.end(), one.name) != emulations.end())
+        emulated_.push_back(records_of(&one, kind));
       if (one.name.starts_with("perturbed")) perturbed_.push_back(records_of(&one, kind));
     }
     if (kind != RecordKind::output) return;
@@ -132,13 +120,6 @@ class CaseReader {
     const std::vector<std::int64_t>& shape;
     std::uint64_t samples;
   };
-
-  bool is_emulation(std::string_view name) const {
-    return std::any_of(kEmulations.begin(), kEmulations.end(), [&](const Emulation& row) {
-      return row.run == run_ && (row.run != "f32" || row.precision == bounds_.precision) &&
-             (row.by[0] == name || row.by[1] == name);
-    });
-  }
 
   void measure_numbers(const Sought& sought, Numbers old_run, Numbers new_run, Measured& to) const {
     to.mismatches = nonfinite_mismatches(old_run, new_run);
@@ -313,15 +294,6 @@ class CaseMeasurer {
 };
 
 }  // namespace
-
-std::vector<std::string_view> emulations_of(std::string_view run) {
-  std::vector<std::string_view> names;
-  for (const Emulation& row : kEmulations)
-    if (row.run == run && run != "f32")
-      for (const std::string_view name : row.by)
-        if (!name.empty()) names.push_back(name);
-  return names;
-}
 
 bool is_integral(std::string_view dtype) {
   return dtype == "bool" || dtype.starts_with("int") || dtype.starts_with("uint");
