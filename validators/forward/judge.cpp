@@ -154,12 +154,12 @@ class ForwardJudge {
     std::map<std::pair<std::size_t, RecordKind>, std::array<std::optional<Call>, 2>>
         next;  // the nearer first
     for (auto record = records_.rbegin(); record != records_.rend(); ++record) {
+      if (record->kind == RecordKind::output) continue;
       auto& calls = next[{record->input, record->kind}];
       const std::tuple name(record->name.module, record->name.call, record->name.op, record->occurrence);
       if (record->integral && record->mismatch.empty()) {
         const auto& after = calls[0] && calls[0]->name == name ? calls[1] : calls[0];
-        record->tied =
-            record->kind != RecordKind::output && record->differing64 > 0 && after && after->agrees;
+        record->tied = record->differing64 > 0 && after && after->agrees;
         continue;
       }
       if (!calls[0] || calls[0]->name != name) calls = {Call{name, true}, std::move(calls[0])};

@@ -62,7 +62,8 @@ void move_to(c10::Device device, const c10::FunctionSchema& schema, c10::IValue*
 }
 
 // A trace has the switches of cuDNN written into its convolutions; those of 1.7 and later allow TF32.
-// Source: torch/csrc/jit/tracer, aten::_convolution in the code/ of 1.4.0 … 2.13.0; seen on an H200.
+// Source: aten::_convolution in the code/ of traces by 1.4.0 and 1.6.0 (12 arguments), 1.12.1 and 2.13.0 (13,
+// the last is allow_tf32, true); seen on an H200.
 void restore_switches(const Hook& hook, const c10::FunctionSchema& schema, c10::IValue* arguments) {
   if (schema.name() != "aten::_convolution") return;
   for (std::size_t i = 0; i < schema.arguments().size(); ++i) {

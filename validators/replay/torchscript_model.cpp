@@ -150,10 +150,8 @@ class TorchScriptModel final : public Model {
       : module_(jit::load(path, device)), device_(device) {
     jit::setGraphExecutorOptimize(false);  // what is measured is the model, not what a compiler makes of it
     module_.eval();
-    std::set<const c10::ClassType*> placed;
     std::set<const jit::Graph*> functions;
-    each_graph(module_, placed,
-               [&](jit::Graph& graph) { set_device(graph.block(), graph, device_, functions); });
+    each_graph([&](jit::Graph& graph) { set_device(graph.block(), graph, device_, functions); });
     std::set<std::string> marked;
     for (const auto& parameter : module_.named_parameters()) marked.insert(parameter.name);
     bool buffers = false;
@@ -193,8 +191,7 @@ class TorchScriptModel final : public Model {
     taps_ = taps;
     if (taps != Taps::none && !tapped_) {
       tapped_ = true;
-      std::set<const c10::ClassType*> tapped;
-      each_graph(module_, tapped, [](jit::Graph& graph) { insert_taps(graph.block(), graph); });
+      each_graph([](jit::Graph& graph) { insert_taps(graph.block(), graph); });
     }
     for (const auto& [name, attribute] : state_) set(name, converted(attribute.tensor));
   }
@@ -237,11 +234,11 @@ class TorchScriptModel final : public Model {
   }
 
   // The graphs of all classes of modules, each once.
-  static void each_graph(const jit::Module& module, std::set<const c10::ClassType*>& done,
-                         const std::function<void(jit::Graph&)>& change) {
-    if (done.insert(module.type().get()).second)
-      for (const auto& method : module.get_methods()) change(*method.graph());
-    for (const auto& child : module.named_children()) each_graph(child.value, done, change);
+  void each_graph(const std::function<void(jit::Graph&)>& change) const {
+    std::set<const c10::ClassType*> done;
+    for (const jit::Module& module : module_.modules())
+      if (done.insert(module.type().get()).second)
+        for (const auto& method : module.get_methods()) change(*method.graph());
   }
 
   // An interpreter's message ends with what went wrong.
