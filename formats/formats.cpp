@@ -98,6 +98,8 @@ Checkpoint open_checkpoint(SourcePtr source, const Limits& limits) {
       if (probe.matches) {
         Checkpoint checkpoint = format.open(source, limits);
         restore_state(checkpoint);
+        checkpoint.forget_unreachable();
+        if (!limits.list_records) checkpoint.container.records = {};
         return checkpoint;
       }
       reasons += (reasons.empty() ? "" : "; ") + std::string(format.name) + ": " + probe.reason;

@@ -150,6 +150,7 @@ Salvage salvage_checkpoint(SourcePtr source, const Limits& limits) {
     torch::Losses losses;
     salvage.checkpoint = format->salvage(std::move(source), limits, losses);
     Pruning(salvage, losses).run();
+    salvage.checkpoint.forget_unreachable();
     salvage.story = losses.story;
     return salvage;
   } catch (Error& error) {

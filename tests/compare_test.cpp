@@ -174,7 +174,7 @@ std::vector<Comparison> compare(const std::vector<TensorPair>& pairs, std::size_
   parallel::ThreadExecutor executor(threads);
   std::vector<Comparison> results;
   for (const TensorPair& pair : pairs) results.push_back({unmeasured(pair), ""});
-  compare_tensors(pairs, executor, tap,
+  compare_tensors(TensorPairs(pairs), executor, tap,
                   [&](std::size_t i, Comparison found) { results[i] = std::move(found); }, {});
   return results;
 }
@@ -419,7 +419,8 @@ TEST(Compare, ReportsAllBytesAsProgress) {
   const std::vector<TensorPair> pairs{
       {large.view(), large.view()}, {small.view(), small.view()}, {turned.view(), turned.view()}};
   compare_tensors(
-      pairs, executor, {}, [](std::size_t, const Comparison&) { ADD_FAILURE() << "all are equal"; },
+      TensorPairs(pairs), executor, {},
+      [](std::size_t, const Comparison&) { ADD_FAILURE() << "all are equal"; },
       [&](std::uint64_t more) { bytes += more; });
   EXPECT_EQ(bytes, 2 * 4 * (2'000'000u + 7u + 7000u));
 }
@@ -438,8 +439,8 @@ TEST(Compare, MeasuresTheSameWithoutHulls) {
     const auto drift_with = [&](MeasureOptions options) {
       Drift found;
       compare_tensors(
-          pairs, executor, {}, [&](std::size_t, Comparison one) { found = std::move(one.drift); }, {},
-          options);
+          TensorPairs(pairs), executor, {},
+          [&](std::size_t, Comparison one) { found = std::move(one.drift); }, {}, options);
       return found;
     };
     const Drift with = drift_with({}), without = drift_with({.hulls = false});

@@ -23,9 +23,13 @@ using ::testing::StartsWith;
 
 // --- Reports to look at
 
-TensorRow equal_row(const std::string& path, std::vector<std::int64_t> shape = {10, 100}) {
+SharedArray<std::int64_t> shape_of(const std::vector<std::int64_t>& sizes) {
+  return SharedArray<std::int64_t>(sizes);
+}
+
+TensorRow equal_row(const std::string& path, const std::vector<std::int64_t>& shape = {10, 100}) {
   TensorRow row;
-  row.before = {path, "float32", std::move(shape)};
+  row.before = {path, shape_of(shape), DType::float32};
   row.after = row.before;
   row.drift.elements = 1;
   for (const std::int64_t size : row.before.shape) row.drift.elements *= static_cast<std::uint64_t>(size);
@@ -33,6 +37,13 @@ TensorRow equal_row(const std::string& path, std::vector<std::int64_t> shape = {
 }
 
 // Half of the elements differ; the relative Frobenius distance is `relative`.
+std::shared_ptr<const Bound> bound_of(std::optional<double> rtol, std::optional<double> atol) {
+  Bound bound;
+  bound.rtol = rtol;
+  bound.atol = atol;
+  return std::make_shared<const Bound>(bound);
+}
+
 TensorRow drifted_row(const std::string& path, double relative, DiffState state = DiffState::differs) {
   TensorRow row = equal_row(path);
   row.state = state;
@@ -64,7 +75,7 @@ TensorRow one_sided(const std::string& path, DiffState state) {
 TensorRow incomparable(const std::string& path) {
   TensorRow row = equal_row(path, {3, 4});
   row.state = DiffState::incomparable;
-  row.after.shape = {4, 3};
+  row.after.shape = shape_of({4, 3});
   row.why = "shape [3, 4] became [4, 3]";
   return row;
 }
@@ -97,7 +108,7 @@ FileDiff everything() {
   file.tensors[5].explanations = {{Cause::float16_rounding, "equal to the float16 rounding of before"}};
   file.tensors[6].after.path = "model_state.renamed.weight";
   file.tensors[6].matched_by = "content";
-  file.tensors[7].after.dtype = "float16";
+  file.tensors[7].after.dtype = DType::float16;
   file.tensors[8].drift.nonfinite_mismatches = 2;
   file.tensors[8].drift.nans_after = 2;
   file.tensors.push_back(incomparable("head.weight"));
@@ -140,9 +151,9 @@ DiffReport hostile() {
   FileDiff file = file_of({});
   for (const std::string& name : hostile_names()) {
     TensorRow row = drifted_row(name, 0.1);
-    row.matched_by = row.why = row.before.dtype = name;
+    row.matched_by = row.why = name;
     row.explanations = {{Cause::copied, "has the content of " + name}};
-    row.bound.atol = 1;
+    row.bound = bound_of({}, 1);
     file.tensors.push_back(row);
     file.tensors.push_back(one_sided(name, DiffState::added));
     file.values.push_back({name, DiffState::differs, escape_for_terminal(name), escape_for_terminal(name)});
@@ -265,7 +276,7 @@ TEST(DiffOrder, TheWorstComesFirst) {
                                  drifted_row("large too", 0.5), one_sided("gone", DiffState::removed),
                                  incomparable("shape"), drifted_row("tolerated", 3, DiffState::within)});
   std::vector<std::string> order;
-  for (const TensorRow* row : worst_first(file)) order.push_back(shown_side(*row).path);
+  for (const TensorRow* row : worst_first(file)) order.push_back(shown_side(*row).path.str());
   EXPECT_EQ(order,
             (std::vector<std::string>{"shape", "gone", "new", "nan", "large", "large too", "small", "bits"}));
   EXPECT_EQ(shown_side(*ranked(file).back()).path, "tolerated");
@@ -414,7 +425,7 @@ TEST(DiffJson, IsOneDocument) {
 TEST(DiffJson, HasEveryNumberOfADrift) {
   TensorRow row = drifted_row("w", 0.5);
   row.spectral = 0.25;
-  row.bound.rtol = 1e-5;
+  row.bound = bound_of(1e-5, {});
   const std::string text = json_of(report_of({row}));
   EXPECT_THAT(text, HasSubstr("\"schema\": \"torchferry.diff/1\""));
   EXPECT_THAT(text, HasSubstr("\"state\": \"differs\""));

@@ -55,7 +55,7 @@ class Machine {
     decoded_.graph.set_program(program_);
     decoded_.program = program_;
     // What programs of real checkpoints make of their bytes; more grows as it comes.
-    decoded_.graph.reserve(bytes_.size() / 8, bytes_.size() / 8);
+    decoded_.graph.reserve(bytes_.size() / 8, bytes_.size() / 6);
   }
 
   Decoded run(std::size_t begin) {

@@ -36,15 +36,13 @@ bool make_dict(Call& call, DictFlavor flavor, std::size_t first_argument) {
   std::vector<NodeId> entries;
   if (call.arguments.size() > first_argument) entries = entries_of(call, call.arguments[first_argument]);
   entries.insert(entries.end(), call.dict_items.begin(), call.dict_items.end());
-  const NodeId dict = graph.make_dict(flavor, graph.at(call.id));
-  graph.append(dict, entries);
+  graph.become_dict(call.id, flavor, entries);
   NodeId state = call.state;
   if (state != kNoNode && graph.kind(state) == Kind::tuple && graph.items(state).size() == 2)
     state = graph.items(state)[0];
   if (state != kNoNode && graph.kind(state) == Kind::dict && graph.entry_count(state) > 0 &&
       flavor == DictFlavor::ordered)
-    graph.set_attributes(dict, state);
-  call.become(dict);
+    graph.set_attributes(call.id, state);
   return true;
 }
 

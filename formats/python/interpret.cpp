@@ -112,14 +112,7 @@ void Call::become(NodeId other) {
   graph.become(id, other);
 }
 
-void Call::become_tensor(std::uint32_t index) {
-  Node node;
-  node.kind = Kind::tensor;
-  node.at = graph.at(id);
-  node.a = index;
-  graph.drop_extras(id);
-  graph.replace(id, node);
-}
+void Call::become_tensor(std::uint32_t index) { graph.become_indexed(id, Kind::tensor, index); }
 
 void Call::note_data(std::string_view became) {
   note(Code::object_to_data, class_name() + " → " + std::string(became));
@@ -169,8 +162,7 @@ void settle_names_and_strings(Context& context, std::span<const NodeId> nodes) {
     } else if (graph.kind(id) == Kind::global) {
       const auto& known = context.find(id);
       if (known && known->role == Role::dtype) {
-        graph.become(
-            id, graph.make_indexed(Kind::dtype, static_cast<std::uint32_t>(*known->dtype), graph.at(id)));
+        graph.become_indexed(id, Kind::dtype, static_cast<std::uint32_t>(*known->dtype));
       } else {
         const std::string dotted = modern_name(graph.text(graph.module(id)), graph.text(graph.attribute(id)));
         graph.become(id, graph.make_text(dotted, graph.at(id)));

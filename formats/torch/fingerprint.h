@@ -41,7 +41,8 @@ struct Fingerprint {
   std::vector<std::string> evidence;  // sentences, the most telling first
 };
 
-// `file_name` is compared with the folder that the archive keeps its records in.
+// `file_name` is compared with the folder that the archive keeps its records in.  Of a checkpoint that was
+// opened with Limits::list_records.
 Fingerprint find_fingerprint(const Checkpoint& checkpoint, std::string_view file_name);
 
 // An instruction of the main pickle that torch's weights_only unpickler does not know.
@@ -57,6 +58,7 @@ struct PickleCensus {
   std::vector<ForeignInstruction> foreign;        // by place, the first one first
   std::optional<std::uint64_t> undecodable_text;  // place of the first string of Python 2 that is no UTF-8
 };
+// Of a checkpoint that was opened with Limits::list_records.
 PickleCensus take_census(const Checkpoint& checkpoint);
 
 }  // namespace ferry::torch

@@ -149,9 +149,11 @@ void Records::look_back(Checkpoint& checkpoint) const {
       storages.begin(), storages.end(), [&](const Storage& s) { return !own(s) || is_number(s.key); });
 }
 
-void Records::give_records(Checkpoint& checkpoint) {
-  checkpoint.container.records.reserve(archive_.records().size());
-  for (zip::Record& record : std::move(archive_).take_records())
+void Records::give_records(Checkpoint& checkpoint, const Limits& limits) {
+  std::vector<zip::Record> records = std::move(archive_).take_records();
+  if (!limits.list_records) return;
+  checkpoint.container.records.reserve(records.size());
+  for (zip::Record& record : records)
     checkpoint.container.records.push_back(
         {std::move(record.name), record.data_offset, record.size, record.stored_size, record.crc});
 }

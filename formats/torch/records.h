@@ -40,9 +40,9 @@ class Records {
   // Remarks, and how the storages are named, once all are placed.
   void look_back(Checkpoint& checkpoint) const;
 
-  // Names and places go into the checkpoint, and the archive is given up: of 100,000 records the memory is
-  // worth having before the tensors are made.
-  void give_records(Checkpoint& checkpoint);
+  // Names and places go into the checkpoint where they are asked for, and the archive is given up: of 100,000
+  // records the memory is worth having before the tensors are made.
+  void give_records(Checkpoint& checkpoint, const Limits& limits);
 
  private:
   const zip::Record* find_version() const;

@@ -54,6 +54,8 @@ void StorageTable::resolve() {
   for (NodeId id = 0; id < count; ++id) ids += graph.kind(id) == Kind::persistent ? 1u : 0u;
   checkpoint_.storages.reserve(ids);
   views_.reserve(ids);
+  checkpoint_.tensors.reserve(ids);       // nearly always as many
+  checkpoint_.dims.reserve(ids * 2 * 2);  // of matrices
   by_key_.reserve(ids);
   for (NodeId id = 0; id < count; ++id)
     if (graph.kind(id) == Kind::persistent) resolve_one(id);
@@ -84,8 +86,7 @@ void StorageTable::resolve_one(NodeId id) {
   StorageView view{storage, 0, checkpoint_.storages[storage].numel};
   if (layout_ == Layout::legacy && graph.kind(parts[5]) != Kind::none) view = view_of(id, storage, parts[5]);
   views_.push_back(view);
-  graph.become(
-      id, graph.make_indexed(Kind::storage, static_cast<std::uint32_t>(views_.size() - 1), graph.at(id)));
+  graph.become_indexed(id, Kind::storage, static_cast<std::uint32_t>(views_.size() - 1));
 }
 
 // ('module', class, file, source): what the report may show; the source is never parsed.

@@ -58,7 +58,7 @@ Checkpoint read_zip(const SourcePtr& source, Records records, const Limits& limi
     table.resolve();
     place_storages(checkpoint, records);
     records.look_back(checkpoint);  // nested checkpoints bring storages that have no records
-    records.give_records(checkpoint);
+    records.give_records(checkpoint, limits);
     interpret(checkpoint, table, limits, origin);
   } catch (Error& error) {
     error.in(zip::in_record(program_name));

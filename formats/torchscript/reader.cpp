@@ -77,7 +77,7 @@ class Reader {
       take_constants(pickles, state, module, root);
     }
     describe_rest(pickles);
-    records_.give_records(checkpoint_);
+    records_.give_records(checkpoint_, limits_);
     records_.look_back(checkpoint_);
     return std::move(checkpoint_);
   }

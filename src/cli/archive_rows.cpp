@@ -25,6 +25,21 @@ ArchiveField<Row> state_field() {
   return field;
 }
 
+// "float32"; nothing for a side that is missing.
+template <typename Get>
+ArchiveField<SavedTensor> dtype_field(std::string_view name, Get get) {
+  ArchiveField<SavedTensor> field{name};
+  field.text = [get](const SavedTensor& row) {
+    return std::string(get(const_cast<SavedTensor&>(row)).dtype_name());
+  };
+  field.put_text = [get](SavedTensor& row, std::string_view text) {
+    if (text.empty()) return;
+    get(row).dtype = dtype_by_name(text);
+    if (!get(row).dtype) throw Error(Code::bad_hdf5, "there is no dtype " + quote(text));
+  };
+  return field;
+}
+
 // "64,3,7,7"; nothing for a single number, and a side that is missing has no dtype.
 template <typename Get>
 ArchiveField<SavedTensor> shape_field(std::string_view name, Get get) {
@@ -36,13 +51,15 @@ ArchiveField<SavedTensor> shape_field(std::string_view name, Get get) {
     return text;
   };
   field.put_text = [get](SavedTensor& row, std::string_view text) {
+    std::vector<std::int64_t> shape;
     for (const char* at = text.data(); at < text.data() + text.size();) {
       std::int64_t size = 0;
       const auto [end, problem] = std::from_chars(at, text.data() + text.size(), size);
       if (problem != std::errc()) throw Error(Code::bad_hdf5, "a shape is " + quote(text));
-      get(row).shape.push_back(size);
+      shape.push_back(size);
       at = end + 1;
     }
+    get(row).shape = SharedArray<std::int64_t>(shape);
   };
   return field;
 }
@@ -200,10 +217,10 @@ std::vector<ArchiveField<SavedTensor>> tensor_fields() {
           "name", [](Row & row) -> auto& { return row.row.before.path; }),
       text_field<Row>(
           "after_name", [](Row & row) -> auto& { return row.row.after.path; }),
-      text_field<Row>(
-          "dtype_before", [](Row & row) -> auto& { return row.row.before.dtype; }),
-      text_field<Row>(
-          "dtype_after", [](Row & row) -> auto& { return row.row.after.dtype; }),
+      dtype_field(
+          "dtype_before", [](Row & row) -> auto& { return row.row.before; }),
+      dtype_field(
+          "dtype_after", [](Row & row) -> auto& { return row.row.after; }),
       shape_field(
           "shape_before", [](Row & row) -> auto& { return row.row.before; }),
       shape_field(

@@ -34,7 +34,7 @@ struct ArchiveField {
 template <typename Row, typename Get>
 ArchiveField<Row> text_field(std::string_view name, Get get) {
   ArchiveField<Row> field{name};
-  field.text = [get](const Row& row) { return get(const_cast<Row&>(row)); };
+  field.text = [get](const Row& row) { return std::string(get(const_cast<Row&>(row))); };
   field.put_text = [get](Row& row, std::string_view text) { get(row) = text; };
   return field;
 }

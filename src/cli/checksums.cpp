@@ -71,7 +71,7 @@ void read_and_check(const Checkpoint& checkpoint, std::span<const std::uint32_t>
 
 }  // namespace
 
-Checksums::Watched Checksums::watch(const ChecksumSide& side, std::span<const numeric::TensorPair> pairs,
+Checksums::Watched Checksums::watch(const ChecksumSide& side, const numeric::TensorPairs& pairs,
                                     Executor& executor) {
   const Checkpoint& checkpoint = *side.checkpoint;
   Watched watched;
@@ -87,8 +87,9 @@ Checksums::Watched Checksums::watch(const ChecksumSide& side, std::span<const nu
     state = State::used;
     if (!numeric::in_order(pairs[i]) || !covers(checkpoint, tensor, storage)) continue;
     state = State::covered;
-    watched.by_pair[i] = static_cast<std::uint32_t>(watched.watches.size());
-    watched.watches.push_back({tensor.storage, std::vector<std::uint32_t>(chunk_count(storage.bytes.size))});
+    watched.by_pair[i] = static_cast<std::uint32_t>(watched.crcs.size());
+    watched.watches.push_back({tensor.storage, watched.by_pair[i]});
+    watched.crcs.resize(watched.crcs.size() + chunk_count(storage.bytes.size));
   }
   std::vector<std::uint32_t> left;
   for (std::uint32_t i = 0; i < states.size(); ++i)
@@ -108,14 +109,13 @@ Checksums::Checksums(ChecksumSide side, Executor& executor) {
   read_and_check(*side.checkpoint, storages, executor);
 }
 
-Checksums::Checksums(ChecksumSide before, ChecksumSide after, std::span<const numeric::TensorPair> pairs,
+Checksums::Checksums(ChecksumSide before, ChecksumSide after, const numeric::TensorPairs& pairs,
                      Executor& executor)
     : before_(watch(before, pairs, executor)), after_(watch(after, pairs, executor)) {}
 
 void Checksums::take(const numeric::TapBlock& block) {
-  const std::uint32_t mine = before_.by_pair[block.pair], other = after_.by_pair[block.pair];
-  std::uint32_t* const crc = mine == kNone ? nullptr : &before_.watches[mine].crcs[block.chunk];
-  std::uint32_t* const other_crc = other == kNone ? nullptr : &after_.watches[other].crcs[block.chunk];
+  std::uint32_t* const crc = before_.crc_of(block);
+  std::uint32_t* const other_crc = after_.crc_of(block);
   // Equal bytes behind equal bytes have one checksum.
   const bool together = crc != nullptr && other_crc != nullptr && block.equal && *crc == *other_crc;
   if (crc != nullptr) *crc = zip::crc32(*crc, block.before);
@@ -128,7 +128,8 @@ void Checksums::take(const numeric::TapBlock& block) {
 void Checksums::check(const Watched& side) {
   for (const Watch& watch : side.watches) {
     const Storage& storage = side.checkpoint->storages[watch.storage];
-    copy::check_storage_crc(storage, combined(watch.crcs, storage.bytes.size));
+    const auto crcs = std::span(side.crcs).subspan(watch.first_chunk, chunk_count(storage.bytes.size));
+    copy::check_storage_crc(storage, combined(crcs, storage.bytes.size));
   }
 }
 

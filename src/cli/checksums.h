@@ -24,8 +24,7 @@ class Checksums {
   Checksums(ChecksumSide side, Executor& executor);
 
   // Reads what no pair covers, at once.  Throws Code::checksum_mismatch.
-  Checksums(ChecksumSide before, ChecksumSide after, std::span<const numeric::TensorPair> pairs,
-            Executor& executor);
+  Checksums(ChecksumSide before, ChecksumSide after, const numeric::TensorPairs& pairs, Executor& executor);
 
   // To be given every block of compare_tensors; thread-safe in the way of numeric::Tap.
   void take(const numeric::TapBlock& block);
@@ -34,19 +33,25 @@ class Checksums {
   void check() const;
 
  private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
   struct Watch {
     std::uint32_t storage;
-    std::vector<std::uint32_t> crcs;  // by chunk
+    std::uint32_t first_chunk;  // in crcs
   };
   struct Watched {
     const Checkpoint* checkpoint = nullptr;
     std::vector<Watch> watches;
-    std::vector<std::uint32_t> by_pair;  // index into watches, or kNone
-  };
-  static constexpr std::uint32_t kNone = 0xffffffff;
+    std::vector<std::uint32_t> crcs;     // of every chunk of every watched storage
+    std::vector<std::uint32_t> by_pair;  // its first chunk in crcs, or kNone
 
-  static Watched watch(const ChecksumSide& side, std::span<const numeric::TensorPair> pairs,
-                       Executor& executor);
+    // Null where nothing is watched.
+    std::uint32_t* crc_of(const numeric::TapBlock& block) {
+      const std::uint32_t first = by_pair[block.pair];
+      return first == kNone ? nullptr : &crcs[first + block.chunk];
+    }
+  };
+
+  static Watched watch(const ChecksumSide& side, const numeric::TensorPairs& pairs, Executor& executor);
   static void check(const Watched& side);
 
   Watched before_, after_;

@@ -179,7 +179,7 @@ convert::RuleOptions rules_for(const ConvertOptions& options) {
 // With --salvage the report begins with what is lost.
 Checkpoint open(const Job& job, const ConvertOptions& options, ChangeLog& changes) {
   SourcePtr source = open_file(job.source.path);
-  if (!options.salvage) return open_checkpoint(std::move(source), Limits{});
+  if (!options.salvage) return open_checkpoint(std::move(source), Limits{.list_records = false});
   Salvage salvage = salvage_checkpoint(std::move(source), Limits{});
   changes = std::move(salvage.losses);
   return std::move(salvage.checkpoint);
@@ -205,7 +205,6 @@ void convert_file(const Job& job, const ConvertOptions& options, Executor& execu
                   const ConsumedFunction& consumed, report::FileReport& report) {
   // What the input is comes first: a refusal for safety outranks a destination that is taken.
   Checkpoint checkpoint = open(job, options, report.changes);
-  checkpoint.container.forget_records();
   copy::check_indices(checkpoint);
   check_place(job, options);
   report.modules = report::describe_modules(checkpoint);

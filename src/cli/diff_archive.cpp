@@ -123,12 +123,6 @@ FileDiff& file_at(DiffReport& report, std::uint64_t index) {
   return report.files[index];
 }
 
-DType dtype_of(const std::string& name) {
-  const auto dtype = dtype_by_name(name);
-  if (!dtype) throw Error(Code::bad_hdf5, "there is no dtype " + quote(name));
-  return *dtype;
-}
-
 void read_tensors(const hdf5::File& file, DiffReport& report) {
   const auto hull = words_of(file, "hull", "float64", 2);
   const auto histograms = words_of(file, "ulp_histogram", "uint64", static_cast<std::int64_t>(kUlpBins));
@@ -143,8 +137,8 @@ void read_tensors(const hdf5::File& file, DiffReport& report) {
     for (std::uint64_t k = saved.hull_begin; k < saved.hull_begin + saved.hull_count; ++k)
       drift.hull.push_back({std::bit_cast<double>(hull[2 * k]), std::bit_cast<double>(hull[2 * k + 1])});
     for (std::size_t bin = 0; bin < kUlpBins; ++bin) drift.ulps.add(bin, histograms[i * kUlpBins + bin]);
-    if (!saved.row.before.dtype.empty()) drift.before = dtype_of(saved.row.before.dtype);
-    if (!saved.row.after.dtype.empty()) drift.after = dtype_of(saved.row.after.dtype);
+    drift.before = saved.row.before.dtype.value_or(drift.before);
+    drift.after = saved.row.after.dtype.value_or(drift.after);
     file_at(report, saved.file).tensors.push_back(std::move(saved.row));
   }
 }
@@ -171,12 +165,13 @@ void read_rest(const hdf5::File& file, DiffReport& report) {
 // What a judgement once allowed stands as it was found.
 void forget_excuses(FileDiff& file) {
   for (report::TensorRow& row : file.tensors) {
-    const bool excused = row.state == report::DiffState::not_compared && row.why.starts_with("allowed");
+    const bool excused =
+        row.state == report::DiffState::not_compared && row.why.view().starts_with("allowed");
     if (!excused || row.measured) continue;
-    row.state = row.after.path.empty() && row.after.dtype.empty()     ? report::DiffState::removed
-                : row.before.path.empty() && row.before.dtype.empty() ? report::DiffState::added
-                                                                      : report::DiffState::incomparable;
-    row.why = row.why.size() > 9 ? row.why.substr(9) : "";
+    row.state = !row.after.dtype    ? report::DiffState::removed
+                : !row.before.dtype ? report::DiffState::added
+                                    : report::DiffState::incomparable;
+    row.why = std::string(row.why.view().substr(std::min<std::size_t>(9, row.why.size())));
   }
 }
 
@@ -195,8 +190,9 @@ DiffReport decode_measured(const hdf5::File& file) {
 
 void judge_again(FileDiff& file, const Judgement& judgement) {
   forget_excuses(file);
+  RowJudge judge(judgement);
   for (report::TensorRow& row : file.tensors)
-    if (row.measured) judge_row(row, judgement);
+    if (row.measured) judge.judge(row);
   excuse(file, judgement);
 }
 

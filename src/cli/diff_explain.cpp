@@ -69,7 +69,7 @@ class Exchange {
 
  private:
   // Element type, number of elements, Σx²; of rows that were not measured, the shape alone decides.
-  using Key = std::tuple<std::string, std::uint64_t, long double>;
+  using Key = std::tuple<std::optional<DType>, std::uint64_t, long double>;
 
   bool is_candidate(std::size_t i) const {
     const TensorRow& row = file_.tensors[i];
@@ -104,7 +104,7 @@ class Exchange {
   void say(std::size_t row, std::size_t other) {
     const auto back = source_.find(other);
     const bool swapped = back != source_.end() && back->second == row;
-    const std::string& path = file_.tensors[other].before.path;
+    const SharedText& path = file_.tensors[other].before.path;
     auto& list = file_.tensors[row].explanations;
     list.insert(list.begin(), {swapped ? Cause::swapped : Cause::copied,
                                (swapped ? "changed places with " : "holds what was in ") + path});
@@ -147,7 +147,7 @@ void find_common_cause(FileDiff& file) {
 
 }  // namespace
 
-void explain_rows(const structure::Pairing& pairing, const std::vector<const numeric::TensorPair*>& pairs,
+void explain_rows(const structure::Pairing& pairing, std::span<const char> compared,
                   const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
                   Executor& executor, FileDiff& file) {
   const std::vector<std::size_t> rows = rows_to_explain(file);
@@ -156,21 +156,20 @@ void explain_rows(const structure::Pairing& pairing, const std::vector<const num
   executor.run(rows.size(), [&](std::size_t k) {
     TensorRow& row = file.tensors[rows[k]];
     const structure::TensorMatch& match = pairing.tensors[rows[k]];
-    const numeric::TensorPair* const pair = pairs[rows[k]];
-    if (pair == nullptr) {
-      if (row.state == DiffState::incomparable && !row.before.shape.empty())
-        row.explanations = numeric::explain_drift(views_before.view(match.before.tensor),
-                                                  views_after.view(match.after.tensor), nullptr, "");
+    const bool shapes_differ = row.state == DiffState::incomparable && !row.before.shape.empty();
+    if (compared[rows[k]] != 0 ? !row.measured : !shapes_differ) return;
+    const numeric::TensorView mine = views_before.view(match.before.tensor),
+                              other = views_after.view(match.after.tensor);
+    if (compared[rows[k]] == 0) {
+      row.explanations = numeric::explain_drift(mine, other, nullptr, "");
       return;
     }
-    if (!row.measured) return;
-    row.explanations =
-        numeric::explain_drift(pair->before, pair->after, &row.drift, last_part(row.before.path));
+    row.explanations = numeric::explain_drift(mine, other, &row.drift, last_part(row.before.path));
     const bool wanted =
         options.spectral == SpectralChoice::all || (options.spectral == SpectralChoice::worst && k < kWorst);
     if (wanted)
-      row.spectral = numeric::spectral_ratio(pair->before, pair->after,
-                                             options.spectral == SpectralChoice::all ? kAny : kCheap);
+      row.spectral =
+          numeric::spectral_ratio(mine, other, options.spectral == SpectralChoice::all ? kAny : kCheap);
   });
   Exchange(pairing, views_before, views_after, file).find(rows);
   find_common_cause(file);

@@ -54,65 +54,53 @@ std::vector<Change> changes_between(const Opened& before, const Opened& after) {
   return listed;
 }
 
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+constexpr std::uint32_t kNone = 0xffffffff;
 
 // Pairs of tensors to compare, and the rows that wait for the result: a pair that stands at several paths is
 // compared once.
 class Comparisons {
  public:
-  Comparisons(const Opened& before, const Opened& after, const TensorViews& views_before,
-              const TensorViews& views_after)
-      : before_(before), after_(after), views_before_(views_before), views_after_(views_after) {}
-
-  void reserve(std::size_t count) {
-    numbers_.reserve(count);
-    pairs_.reserve(count);
-    tensors_before_.reserve(count);
-    tensors_after_.reserve(count);
-    last_row_.reserve(count);
-    row_before_.reserve(count);
-  }
-
-  // Rows come in order, each with or without a comparison.
-  void add_row() { row_before_.push_back(kNone); }
-  void add_row(std::uint32_t before, std::uint32_t after) {
-    const std::size_t row = row_before_.size();
-    const auto [at, fresh] = numbers_.try_emplace(std::uint64_t{before} << 32 | after, pairs_.size());
-    if (fresh) {
-      pairs_.push_back({views_before_.view(before), views_after_.view(after)});
-      tensors_before_.push_back(before);
-      tensors_after_.push_back(after);
-      last_row_.push_back(kNone);
+  // Of those rows of the pairing that are to be compared.
+  Comparisons(const Pairing& pairing, std::span<const char> compared, const TensorViews& before,
+              const TensorViews& after)
+      : before_(before), after_(after), row_before_(compared.size(), kNone) {
+    std::unordered_map<std::uint64_t, std::uint32_t> numbers;
+    for (std::uint32_t row = 0; row < compared.size(); ++row) {
+      if (compared[row] == 0) continue;
+      const std::uint32_t mine = pairing.tensors[row].before.tensor,
+                          other = pairing.tensors[row].after.tensor;
+      const auto [at, fresh] = numbers.try_emplace(std::uint64_t{mine} << 32 | other, size());
+      if (fresh) {
+        tensors_before_.push_back(mine);
+        tensors_after_.push_back(other);
+        last_row_.push_back(kNone);
+      }
+      row_before_[row] = std::exchange(last_row_[at->second], row);
     }
-    row_before_.push_back(std::exchange(last_row_[at->second], row));
   }
 
   // Every row that waits gets what is known of its pair.
-  void run(Executor& executor, const DiffProgress& progress, numeric::MeasureOptions options,
-           std::vector<TensorRow>& rows) const {
-    for (std::size_t number = 0; number < pairs_.size(); ++number)
-      fill(number, {numeric::unmeasured(pairs_[number]), ""}, rows);
-    Checksums checksums({&before_.checkpoint, tensors_before_}, {&after_.checkpoint, tensors_after_}, pairs_,
+  void run(const Opened& before, const Opened& after, Executor& executor, const DiffProgress& progress,
+           numeric::MeasureOptions options, std::vector<TensorRow>& rows) const {
+    const numeric::TensorPairs pairs(size(), [this](std::size_t i) {
+      return numeric::TensorPair{before_.view(tensors_before_[i]), after_.view(tensors_after_[i])};
+    });
+    for (std::uint32_t number = 0; number < size(); ++number)
+      fill(number, {numeric::unmeasured(pairs[number]), ""}, rows);
+    Checksums checksums({&before.checkpoint, tensors_before_}, {&after.checkpoint, tensors_after_}, pairs,
                         executor);
     numeric::compare_tensors(
-        pairs_, executor, [&](const numeric::TapBlock& block) { checksums.take(block); },
+        pairs, executor, [&](const numeric::TapBlock& block) { checksums.take(block); },
         [&](std::size_t number, numeric::Comparison found) { fill(number, std::move(found), rows); },
         progress, options);
     checksums.check();
   }
 
-  // By row; null where nothing was compared.
-  std::vector<const numeric::TensorPair*> pairs_by_row() const {
-    std::vector<const numeric::TensorPair*> pairs(row_before_.size());
-    for (std::size_t number = 0; number < pairs_.size(); ++number)
-      for (std::size_t row = last_row_[number]; row != kNone; row = row_before_[row])
-        pairs[row] = &pairs_[number];
-    return pairs;
-  }
-
  private:
+  std::uint32_t size() const { return static_cast<std::uint32_t>(tensors_before_.size()); }
+
   void fill(std::size_t number, numeric::Comparison result, std::vector<TensorRow>& rows) const {
-    for (std::size_t at = last_row_[number]; at != kNone; at = row_before_[at]) {
+    for (std::uint32_t at = last_row_[number]; at != kNone; at = row_before_[at]) {
       TensorRow& row = rows[at];
       const bool last = row_before_[at] == kNone;
       row.drift = last ? std::move(result.drift) : result.drift;
@@ -121,23 +109,20 @@ class Comparisons {
     }
   }
 
-  const Opened& before_;
-  const Opened& after_;
-  const TensorViews& views_before_;
-  const TensorViews& views_after_;
-  std::unordered_map<std::uint64_t, std::size_t> numbers_;
-  std::vector<numeric::TensorPair> pairs_;
-  std::vector<std::uint32_t> tensors_before_, tensors_after_;
-  std::vector<std::size_t> last_row_;    // of a pair
-  std::vector<std::size_t> row_before_;  // of a row: the one before it that waits for the same pair
+  const TensorViews& before_;
+  const TensorViews& after_;
+  std::vector<std::uint32_t> tensors_before_, tensors_after_;  // of a pair
+  std::vector<std::uint32_t> last_row_;                        // of a pair
+  std::vector<std::uint32_t> row_before_;  // of a row: the one before it that waits for the same pair
 };
 
 // What is known of a match before any number is read.  True when its numbers are to be compared.
 bool describe_match(const structure::TensorMatch& match, const Opened& before, const Opened& after,
                     TensorRow& row) {
   row.matched_by = match.matched_by;
-  if (match.before.tensor != kNoTensor) row.before = describe_tensor(before.checkpoint, match.before);
-  if (match.after.tensor != kNoTensor) row.after = describe_tensor(after.checkpoint, match.after);
+  if (match.before.tensor != kNoTensor) row.before = describe_tensor(before.checkpoint, match.before, {});
+  if (match.after.tensor != kNoTensor)
+    row.after = describe_tensor(after.checkpoint, match.after, row.before.shape);
   if (!match.paired()) {
     row.state = match.after.tensor == kNoTensor ? DiffState::removed : DiffState::added;
     return false;
@@ -148,7 +133,7 @@ bool describe_match(const structure::TensorMatch& match, const Opened& before, c
 
 // A row for every match; true where it is compared.
 std::vector<char> make_rows(const Pairing& pairing, const Opened& before, const Opened& after,
-                            Executor& executor, Comparisons& comparisons, FileDiff& file) {
+                            Executor& executor, FileDiff& file) {
   const std::size_t count = pairing.tensors.size();
   file.tensors.resize(count);
   std::vector<char> compared(count);
@@ -156,23 +141,13 @@ std::vector<char> make_rows(const Pairing& pairing, const Opened& before, const 
     for (std::size_t i = begin; i < end; ++i)
       compared[i] = describe_match(pairing.tensors[i], before, after, file.tensors[i]);
   });
-  comparisons.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const structure::TensorMatch& match = pairing.tensors[i];
-    if (compared[i])
-      comparisons.add_row(match.before.tensor, match.after.tensor);
-    else
-      comparisons.add_row();
-  }
   return compared;
 }
 
 }  // namespace
 
 Opened open_for_comparison(const std::string& path) {
-  Opened opened{path, open_checkpoint(open_file(path), Limits{}), {}};
-  opened.checkpoint.container.forget_records();
-  return opened;
+  return {path, open_checkpoint(open_file(path), Limits{.list_records = false}), {}};
 }
 
 void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_stored) {
@@ -213,25 +188,31 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   file.listed = changes_between(before, after);
 
   const TensorViews views_before(before.checkpoint), views_after(after.checkpoint);
-  const Pairing pairing = pair_tensors(before, after, names, views_before, views_after);
-  Comparisons comparisons(before, after, views_before, views_after);
-  const std::vector<char> compared = make_rows(pairing, before, after, executor, comparisons, file);
-  // Equal bits are within every bound, unless they are NaNs that equal nothing.
-  const numeric::MeasureOptions measured{.equal_pairs = judgement.nan == NaNPolicy::strict,
-                                         .hulls = options.judged_again || !judgement.bounds.empty()};
-  comparisons.run(executor, progress, measured, file.tensors);
-  run_ranges(executor, compared.size(), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i)
-      if (compared[i]) judge_row(file.tensors[i], judgement);
-  });
-
+  Pairing pairing = pair_tensors(before, after, names, views_before, views_after);
   list_values(pairing, before, after, file);
   list_ties(structure::compare_ties(before.checkpoint, after.checkpoint, pairing), pairing, before, after,
             file);
-  narrow_scope(pairing, before, after, file);
-  excuse(file, judgement);
+  const Parts parts_before(before.checkpoint.values), parts_after(after.checkpoint.values);
+  // From here on it is about numbers, and what is to be said of 100,000 tensors needs the memory.
+  pairing.values = {};
+  for (Opened& side : sides) side.checkpoint.values = {};
 
-  explain_rows(pairing, comparisons.pairs_by_row(), views_before, views_after, options, executor, file);
+  const std::vector<char> compared = make_rows(pairing, before, after, executor, file);
+  if (after.weights_only()) narrow_scope(pairing, before, parts_before, structure::Side::before, file);
+  if (before.weights_only()) narrow_scope(pairing, after, parts_after, structure::Side::after, file);
+
+  // Equal bits are within every bound, unless they are NaNs that equal nothing.
+  const numeric::MeasureOptions measured{.equal_pairs = judgement.nan == NaNPolicy::strict,
+                                         .hulls = options.judged_again || !judgement.bounds.empty()};
+  Comparisons(pairing, compared, views_before, views_after)
+      .run(before, after, executor, progress, measured, file.tensors);
+  run_ranges(executor, compared.size(), [&](std::size_t begin, std::size_t end) {
+    RowJudge judge(judgement);
+    for (std::size_t i = begin; i < end; ++i)
+      if (compared[i] != 0) judge.judge(file.tensors[i]);
+  });
+  excuse(file, judgement);
+  explain_rows(pairing, compared, views_before, views_after, options, executor, file);
   before.checkpoint.source->check_unchanged();
   after.checkpoint.source->check_unchanged();
   executor.run(2, [&](std::size_t i) { sides[i] = {}; });  // of many tensors, work for both threads

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,8 +35,18 @@ inline constexpr std::string_view kByContent = "content", kByNumbers = "the same
 // What the options ask for: the policy first, so that the command line has the last word.
 Judgement judgement_of(const DiffOptions& options);
 
-// The state and its words for a pair that was measured, or is equal.
-void judge_row(report::TensorRow& row, const Judgement& judgement);
+// Judges pairs that were measured, or are equal; neighbours that have one bound share it.
+class RowJudge {
+ public:
+  explicit RowJudge(const Judgement& judgement) : judgement_(judgement) {}
+  void judge(report::TensorRow& row);  // its bound, its state and the words for it
+
+ private:
+  void judge_numbers(report::TensorRow& row);
+
+  const Judgement& judgement_;
+  std::shared_ptr<const Bound> latest_ = report::exact_bound();
+};
 // What is allowed to be missing, and what does not count at all.
 void excuse(report::FileDiff& file, const Judgement& judgement);
 

@@ -1,8 +1,9 @@
 #include "src/cli/diff_rows.h"
 
 #include <algorithm>
-#include <optional>
+#include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "src/core/error.h"
 #include "src/core/paths.h"
@@ -43,21 +44,6 @@ std::string shape_of(const Checkpoint& checkpoint, std::uint32_t tensor) {
 
 // --- Scope
 
-// The entry of the root that holds a path, where that entry is a container: a part of a training state.
-std::string part_of(const ValueGraph& graph, const std::string& path) {
-  if (graph.kind(graph.root()) != Kind::dict) return "";
-  std::string best;
-  for (std::size_t i = 0; i < graph.entry_count(graph.root()); ++i) {
-    const Entry entry = graph.entry(graph.root(), i);
-    if (!report::holds_items(graph.kind(entry.value))) continue;
-    const std::string name = key_text(graph, entry.key);
-    if (name.size() > best.size() && path.size() > name.size() && path.starts_with(name) &&
-        path[name.size()] == '.')
-      best = name;
-  }
-  return best;
-}
-
 bool same_tensor(const Checkpoint& checkpoint, std::uint32_t a, std::uint32_t b) {
   const Tensor &x = checkpoint.tensors[a], &y = checkpoint.tensors[b];
   return x.storage != kNoStorage && x.storage == y.storage && x.offset == y.offset && x.dtype == y.dtype &&
@@ -68,15 +54,20 @@ bool same_tensor(const Checkpoint& checkpoint, std::uint32_t a, std::uint32_t b)
 // What `rich` has beyond a file that can hold named tensors only.
 class Scope {
  public:
-  Scope(const structure::Pairing& pairing, const Opened& rich, bool rich_is_before, FileDiff& file)
-      : pairing_(pairing), rich_(rich), rich_is_before_(rich_is_before), file_(file) {}
+  Scope(const structure::Pairing& pairing, const Opened& rich, const Parts& parts, structure::Side side,
+        FileDiff& file)
+      : pairing_(pairing),
+        rich_(rich),
+        parts_(parts),
+        rich_is_before_(side == structure::Side::before),
+        file_(file) {}
 
   void narrow() {
     find_partners();
     for (std::size_t i = 0; i < pairing_.tensors.size(); ++i)
       narrow_tensor(pairing_.tensors[i], file_.tensors[i]);
     for (const auto& [part, count] : parts_left_)
-      remark(part, report::plural(count, "tensor", "tensors") + ", only in " + side());
+      remark(std::string(part), report::plural(count, "tensor", "tensors") + ", only in " + side());
     narrow_values();
   }
 
@@ -93,8 +84,8 @@ class Scope {
     for (const structure::TensorMatch& match : pairing_.tensors) {
       if (!match.paired()) continue;
       paired_by_storage_[rich_.checkpoint.tensors[mine(match).tensor].storage].push_back(&match);
-      const std::string part = part_of(rich_.checkpoint.values, mine(match).path);
-      if (!part.empty()) parts_met_[part] = true;
+      const std::string_view part = parts_.find(mine(match).path);
+      if (!part.empty()) parts_met_.insert(part);
     }
   }
 
@@ -108,10 +99,10 @@ class Scope {
           row.why = "the same tensor as " + mine(*other).path + ", which is there";
           return;
         }
-    const std::string part = part_of(rich_.checkpoint.values, mine(match).path);
-    if (part.empty() || parts_met_.find(part) != parts_met_.end()) return;
+    const std::string_view part = parts_.find(mine(match).path);
+    if (part.empty() || parts_met_.contains(part)) return;
     row.state = DiffState::not_compared;
-    row.why = "the other file holds nothing of " + part;
+    row.why = "the other file holds nothing of " + std::string(part);
     ++parts_left_[part];
   }
 
@@ -130,14 +121,32 @@ class Scope {
 
   const structure::Pairing& pairing_;
   const Opened& rich_;
+  const Parts& parts_;
   const bool rich_is_before_;
   FileDiff& file_;
   std::unordered_map<std::uint32_t, std::vector<const structure::TensorMatch*>> paired_by_storage_;
-  std::unordered_map<std::string, bool> parts_met_;
-  std::unordered_map<std::string, std::size_t> parts_left_;
+  std::unordered_set<std::string_view> parts_met_;
+  std::map<std::string_view, std::size_t> parts_left_;
 };
 
 }  // namespace
+
+Parts::Parts(const ValueGraph& graph) {
+  if (graph.kind(graph.root()) != Kind::dict) return;
+  for (std::size_t i = 0; i < graph.entry_count(graph.root()); ++i) {
+    const Entry entry = graph.entry(graph.root(), i);
+    if (report::holds_items(graph.kind(entry.value))) names_.push_back(key_text(graph, entry.key));
+  }
+}
+
+std::string_view Parts::find(std::string_view path) const {
+  std::string_view best;
+  for (const std::string& name : names_)
+    if (name.size() > best.size() && path.size() > name.size() && path.starts_with(name) &&
+        path[name.size()] == '.')
+      best = name;
+  return best;
+}
 
 void open_both(const DiffPair& pair, const DiffOptions& options, Executor& executor, Opened (&sides)[2]) {
   const std::string* const paths[2] = {&pair.before, &pair.after};
@@ -161,10 +170,12 @@ void open_both(const DiffPair& pair, const DiffOptions& options, Executor& execu
   });
 }
 
-report::TensorSide describe_tensor(const Checkpoint& checkpoint, const structure::SidedTensor& tensor) {
+report::TensorSide describe_tensor(const Checkpoint& checkpoint, const structure::SidedTensor& tensor,
+                                   const SharedArray<std::int64_t>& likely) {
   const Tensor& one = checkpoint.tensors[tensor.tensor];
   const auto shape = checkpoint.shape(one);
-  return {tensor.path, std::string(info(one.dtype).name), {shape.begin(), shape.end()}};
+  const bool same = std::ranges::equal(shape, likely);
+  return {tensor.path, same ? likely : SharedArray<std::int64_t>(shape), one.dtype};
 }
 
 std::string why_incomparable(const Checkpoint& before, const structure::SidedTensor& mine,
@@ -210,7 +221,7 @@ void list_ties(const std::vector<structure::TyingChange>& changes, const structu
     for (const std::size_t i : change.rows) {
       const structure::TensorMatch& match = pairing.tensors[i];
       (change.tied_before ? row.tied_before : row.tied_after)
-          .push_back(change.tied_before ? match.before.path : match.after.path);
+          .push_back((change.tied_before ? match.before.path : match.after.path).str());
     }
     row.what = change.tied_before ? "shared memory, are separate now" : "were separate, share memory now";
     // Formats of named tensors hold each tensor for itself; loaders tie them again.
@@ -224,10 +235,9 @@ void list_ties(const std::vector<structure::TyingChange>& changes, const structu
   }
 }
 
-void narrow_scope(const structure::Pairing& pairing, const Opened& before, const Opened& after,
-                  FileDiff& file) {
-  if (after.weights_only()) Scope(pairing, before, true, file).narrow();
-  if (before.weights_only()) Scope(pairing, after, false, file).narrow();
+void narrow_scope(const structure::Pairing& pairing, const Opened& rich, const Parts& parts,
+                  structure::Side side, FileDiff& file) {
+  Scope(pairing, rich, parts, side, file).narrow();
 }
 
 }  // namespace ferry::cli

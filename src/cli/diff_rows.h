@@ -1,7 +1,10 @@
 // What a comparison says of each tensor and value: rows of its report.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/cli/diff_file.h"
@@ -20,7 +23,9 @@ void open_both(const DiffPair& pair, const DiffOptions& options, Executor& execu
 structure::Pairing pair_tensors(const Opened& before, const Opened& after, const structure::NameMap& names,
                                 const TensorViews& views_before, const TensorViews& views_after);
 
-report::TensorSide describe_tensor(const Checkpoint& checkpoint, const structure::SidedTensor& tensor);
+// `likely`: a shape that is shared where it is the tensor's.
+report::TensorSide describe_tensor(const Checkpoint& checkpoint, const structure::SidedTensor& tensor,
+                                   const SharedArray<std::int64_t>& likely);
 
 // Why two tensors have no pairs of elements (shapes, no data), and then the row's state; empty when they
 // have.
@@ -33,14 +38,24 @@ void list_values(const structure::Pairing& pairing, const Opened& before, const 
 void list_ties(const std::vector<structure::TyingChange>& changes, const structure::Pairing& pairing,
                const Opened& before, const Opened& after, report::FileDiff& file);
 
-// Where one file can hold named tensors only, what it lacks beside them does not count: values, tied copies,
-// and parts of which it has nothing (the optimizer of a training state).  Said as remarks.
-void narrow_scope(const structure::Pairing& pairing, const Opened& before, const Opened& after,
-                  report::FileDiff& file);
+// The entries of a root that are containers, by name: parts of a training state.
+class Parts {
+ public:
+  explicit Parts(const ValueGraph& graph);
+  // The part that holds a path; empty when none does.
+  std::string_view find(std::string_view path) const;
+
+ private:
+  std::vector<std::string> names_;
+};
+
+// Where the other file can hold named tensors only, what it lacks beside them does not count: values, tied
+// copies, and parts of which it has nothing (the optimizer of a training state).  Said as remarks.
+void narrow_scope(const structure::Pairing& pairing, const Opened& rich, const Parts& parts,
+                  structure::Side side, report::FileDiff& file);
 
 // Explanations of rows that differ, spectral ratios as asked, and what all differences have in common.
-// `pairs` has the views of every row that was compared.
-void explain_rows(const structure::Pairing& pairing, const std::vector<const numeric::TensorPair*>& pairs,
+void explain_rows(const structure::Pairing& pairing, std::span<const char> compared,
                   const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
                   Executor& executor, report::FileDiff& file);
 

@@ -94,14 +94,14 @@ struct DifferenceTensors::State {
       const bool wanted = row.measured && row.drift.differing > 0 && numeric::is_numeric(row.drift.before) &&
                           numeric::is_numeric(row.drift.after);
       if (!wanted || !pairing.tensors[i].paired()) continue;
-      std::string name = link_name(row.before.path);
+      std::string name = link_name(row.before.path.str());
       while (!taken.insert(name).second) name += "'";
       hdf5::ObjectSpec object;
       object.path = group;
       object.path.push_back(std::move(name));
       const DType dtype = difference_type(row.drift.before, row.drift.after);
       object.type = info(dtype).name;
-      object.shape = row.before.shape;
+      object.shape.assign(row.before.shape.begin(), row.before.shape.end());
       objects.push_back(std::move(object));
       pairs.push_back({&sides, pairing.tensors[i].before.tensor, pairing.tensors[i].after.tensor, dtype});
     }

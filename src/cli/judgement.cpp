@@ -12,7 +12,7 @@ namespace {
 
 using report::DiffState;
 
-bool matches_any(const std::vector<std::string>& globs, const std::string& path) {
+bool matches_any(const std::vector<std::string>& globs, std::string_view path) {
   return std::any_of(globs.begin(), globs.end(),
                      [&](const std::string& glob) { return glob_match(glob, path); });
 }
@@ -22,9 +22,9 @@ bool counts(DiffState state) {
          state == DiffState::added;
 }
 
-bool is_excused(const Judgement& judgement, DiffState state, const std::string& before,
-                const std::string& after) {
-  const std::string& path = before.empty() ? after : before;
+bool is_excused(const Judgement& judgement, DiffState state, std::string_view before,
+                std::string_view after) {
+  const std::string_view path = before.empty() ? after : before;
   return matches_any(judgement.ignores, path) ||
          (state == DiffState::removed && matches_any(judgement.allowed_removed, path)) ||
          (state == DiffState::added && matches_any(judgement.allowed_added, path));
@@ -83,31 +83,34 @@ void judge_name(report::TensorRow& row) {
   row.why = "renamed to " + row.after.path + (row.why.empty() ? "" : "; " + row.why);
 }
 
-void judge_numbers(report::TensorRow& row, const Judgement& judgement) {
-  const std::string& path = row.before.path;
-  row.bound = numeric::bound_for(judgement.bounds, path, row.drift.before, row.drift.after, judgement.nan);
+}  // namespace
+
+void RowJudge::judge_numbers(report::TensorRow& row) {
+  const std::string_view path = row.before.path;
+  const Bound bound =
+      numeric::bound_for(judgement_.bounds, path, row.drift.before, row.drift.after, judgement_.nan);
+  if (bound != *latest_) latest_ = std::make_shared<const Bound>(bound);
+  row.bound = latest_;
   if (!row.measured) {
     row.state = DiffState::incomparable;
     return;
   }
-  if (row.drift.bits_equal() && (judgement.nan == NaNPolicy::equal || row.drift.nans_both == 0)) {
+  if (row.drift.bits_equal() && (judgement_.nan == NaNPolicy::equal || row.drift.nans_both == 0)) {
     row.state = DiffState::equal;
     row.why.clear();
     return;
   }
-  const Verdict verdict = numeric::judge(row.drift, row.bound);
+  const Verdict verdict = numeric::judge(row.drift, bound);
   row.state = verdict.within ? DiffState::within : DiffState::differs;
   row.why = verdict.why;
-  if (row.drift.before == row.drift.after || !judgement.check_dtype) return;
+  if (row.drift.before == row.drift.after || !judgement_.check_dtype) return;
   row.state = DiffState::differs;
-  row.why =
-      "dtype " + row.before.dtype + " became " + row.after.dtype + (row.why.empty() ? "" : "; " + row.why);
+  row.why = "dtype " + std::string(row.before.dtype_name()) + " became " +
+            std::string(row.after.dtype_name()) + (row.why.empty() ? "" : "; " + row.why);
 }
 
-}  // namespace
-
-void judge_row(report::TensorRow& row, const Judgement& judgement) {
-  judge_numbers(row, judgement);
+void RowJudge::judge(report::TensorRow& row) {
+  judge_numbers(row);
   judge_name(row);
 }
 

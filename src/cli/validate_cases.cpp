@@ -17,17 +17,19 @@ using report::TensorRow;
 
 bool is_excused(const TensorRow& row) { return row.state == DiffState::not_compared; }
 
-bool is_paired(const TensorRow& row) { return !row.before.dtype.empty() && !row.after.dtype.empty(); }
+bool is_paired(const TensorRow& row) { return row.before.dtype && row.after.dtype; }
 
-const std::string& path_of(const TensorRow& row) {
-  return row.before.dtype.empty() ? row.after.path : row.before.path;
+const SharedText& path_of(const TensorRow& row) {
+  return row.before.dtype ? row.before.path : row.after.path;
 }
 
-bool is_float(std::string_view dtype) { return dtype.find("float") != std::string_view::npos; }
+bool is_float(const report::TensorSide& side) {
+  return side.dtype_name().find("float") != std::string_view::npos;
+}
 
 // The type that a tensor is to have after: its own, or the one that was asked for where it is a float.
-std::string wanted_dtype(const TensorRow& row, const CheckOptions& options) {
-  if (options.dtype && is_float(row.before.dtype)) return std::string(info(*options.dtype).name);
+std::optional<DType> wanted_dtype(const TensorRow& row, const CheckOptions& options) {
+  if (options.dtype && is_float(row.before)) return options.dtype;
   return row.before.dtype;
 }
 
@@ -54,33 +56,34 @@ class StructureCheck {
   }
 
  private:
-  void fault(const std::string& path, std::string what) {
+  void fault(std::string_view path, std::string what) {
     ++faults_;
-    policy::add_detail(case_, path, std::move(what));
+    policy::add_detail(case_, std::string(path), std::move(what));
   }
 
   void judge_tensor(const TensorRow& row) {
-    if (row.before.dtype.empty()) {
+    if (!row.before.dtype) {
       ++added_;
       return fault(row.after.path, "added");
     }
-    if (row.after.dtype.empty()) {
+    if (!row.after.dtype) {
       ++removed_;
       return fault(row.before.path, "removed");
     }
-    if (row.before.path != row.after.path && !row.matched_by.starts_with("map")) judge_name(row);
+    if (row.before.path != row.after.path && !row.matched_by.view().starts_with("map")) judge_name(row);
     if (row.before.shape != row.after.shape)
-      fault(row.before.path, row.why);
+      fault(row.before.path, row.why.str());
     else if (!row.measured && row.state == DiffState::incomparable)
-      fault(row.before.path, row.why);
-    const std::string wanted = wanted_dtype(row, options_);
+      fault(row.before.path, row.why.str());
+    const std::optional<DType> wanted = wanted_dtype(row, options_);
     if (row.after.dtype != wanted && judgement_.check_dtype)
-      fault(row.before.path, row.after.dtype + " instead of " + wanted);
+      fault(row.before.path,
+            std::string(row.after.dtype_name()) + " instead of " + std::string(info(*wanted).name));
   }
 
   void judge_name(const TensorRow& row) {
     ++renamed_;
-    if (row.matched_by.starts_with("wrapper") && ++wrapped_ > 1) {
+    if (row.matched_by.view().starts_with("wrapper") && ++wrapped_ > 1) {
       ++faults_;  // one wrapper renames them all: one line is enough
       return;
     }
@@ -176,9 +179,9 @@ std::string why_numbers_differ(const TensorRow& row, const CheckOptions& options
   if (!row.measured) return "";
   const bool nans = judgement.nan == NaNPolicy::strict && row.drift.nans_both > 0;
   if (row.drift.bits_differing == 0 && !nans) return "";
-  const Verdict verdict = numeric::judge(row.drift, row.bound);
+  const Verdict verdict = numeric::judge(row.drift, *row.bound);
   if (verdict.within) return "";
-  if (!options.dtype || !is_float(row.before.dtype)) return verdict.why;
+  if (!options.dtype || !is_float(row.before)) return verdict.why;
   if (has_cause(row, rounding_to(*options.dtype))) return "";
   return "not the " + std::string(info(*options.dtype).name) + " rounding of before: " + verdict.why;
 }
@@ -223,7 +226,7 @@ TestCase tensors_case(const FileDiff& file, const CheckOptions& options, const J
     std::string why = why_numbers_differ(row, options, judgement);
     if (why.empty()) continue;
     over.push_back(&row);
-    policy::add_detail(found, path_of(row), std::move(why));
+    policy::add_detail(found, path_of(row).str(), std::move(why));
   }
   const std::string asked =
       options.dtype ? "rounded to " + std::string(info(*options.dtype).name) : judgement.text();

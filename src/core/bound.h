@@ -22,6 +22,7 @@ struct Bound {
   NaNPolicy nan = NaNPolicy::equal;
 
   bool exact() const { return !rtol && !atol && !ulp; }
+  friend bool operator==(const Bound&, const Bound&) = default;
 };
 
 struct Verdict {

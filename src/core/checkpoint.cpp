@@ -23,6 +23,36 @@ std::uint32_t Checkpoint::add_dims(std::span<const std::int64_t> shape,
   return static_cast<std::uint32_t>(begin);
 }
 
+void Checkpoint::forget_unreachable() {
+  std::vector<NodeId> named;
+  for (const Note& note : notes) named.push_back(note.node);
+  for (const ModuleInfo& module : modules) {
+    named.push_back(module.object);
+    for (const auto& [name, value] : module.attributes) {
+      named.push_back(name);
+      named.push_back(value);
+    }
+  }
+  for (const ClassSource& one : class_sources) named.push_back(one.text);
+  std::erase(named, kNoNode);
+  const KeptNodes kept = values.forget_unreachable(named);
+
+  const auto renumber = [&](NodeId& node) {
+    if (node != kNoNode) node = kept[node];
+  };
+  for (Note& note : notes) renumber(note.node);
+  for (ModuleInfo& module : modules) {
+    renumber(module.object);
+    for (auto& [name, value] : module.attributes) {
+      renumber(name);
+      renumber(value);
+    }
+  }
+  for (ClassSource& one : class_sources) renumber(one.text);
+  tensors.shrink_to_fit();
+  dims.shrink_to_fit();
+}
+
 std::uint16_t Checkpoint::device_index(std::string_view name) {
   const auto found = std::find(devices.begin(), devices.end(), name);
   if (found != devices.end()) return static_cast<std::uint16_t>(found - devices.begin());

@@ -39,8 +39,8 @@ struct Storage {
   std::string key;  // as the container names it
   DType dtype = DType::uint8;
   bool untyped = false;      // an UntypedStorage: counted in bytes, read by several dtypes
-  std::int64_t numel = 0;    // elements; bytes when untyped
   std::uint16_t device = 0;  // index into Checkpoint::devices
+  std::int64_t numel = 0;    // elements; bytes when untyped
   StorageBytes bytes;        // of the whole storage
   // Byte ranges of the storage that are kept, in order and apart from each other; empty: all of it.  Tensors
   // of a compacted storage count their offset in what is kept; numel and bytes stay those of the whole.
@@ -107,10 +107,7 @@ struct Container {
   std::array<std::uint32_t, 256> opcodes{};
   bool numbered_keys = false;  // storage keys are 0, 1, 2 …
   bool checksums = false;
-  std::vector<RecordInfo> records;
-
-  // Only `inspect` lists them, and those of 100,000 storages are worth their memory.
-  void forget_records() { std::vector<RecordInfo>().swap(records); }
+  std::vector<RecordInfo> records;  // of the whole file; empty without Limits::list_records
 };
 
 struct Checkpoint {
@@ -141,6 +138,9 @@ struct Checkpoint {
   // The same over bytes in memory.
   std::uint32_t add_tensor(DType dtype, std::span<const std::int64_t> shape, std::vector<std::byte> bytes,
                            bool fortran, std::string name);
+  // Forgets the values that reading left behind: what tensors were made of, and the pickle.  Every NodeId
+  // from before means nothing after it; those that the checkpoint itself holds are brought up to date.
+  void forget_unreachable();
   void note(NodeId node, Code code, std::string what) { notes.push_back({node, code, std::move(what)}); }
 };
 

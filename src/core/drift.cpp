@@ -51,6 +51,12 @@ std::size_t ulp_bin(const Ulps& distance) {
   return 2 + static_cast<std::size_t>(std::bit_width(below));
 }
 
+void UlpHistogram::cover(std::size_t first, std::size_t last) {
+  if (!bins_.empty()) return;
+  first_ = first;
+  bins_ = std::vector<std::uint64_t>(last - first + 1);
+}
+
 std::uint64_t& UlpHistogram::counter(std::size_t bin) {
   if (bins_.empty()) first_ = bin;
   if (bin < first_) {

@@ -55,6 +55,8 @@ class UlpHistogram {
   void add(std::size_t bin, std::uint64_t count) {
     if (count != 0) counter(bin) += count;
   }
+  // Room for these bins, and no more than that, where nothing was written yet.
+  void cover(std::size_t first, std::size_t last);
   // Every count, that many times; those that no number can hold become the largest one.
   void multiply(std::uint64_t times);
   bool empty() const { return bins_.empty(); }

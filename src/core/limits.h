@@ -14,6 +14,9 @@ struct Limits {
   std::size_t nesting_max = 4;          // checkpoints inside checkpoints
   std::size_t rank_max = 256;           // dimensions of a tensor (numpy stops at 64)
   std::size_t records_max = 4'000'000;  // records of an archive
+  // Whether Container::records is filled.  They are shown, and tell who wrote a file and who can load it; who
+  // asks neither saves the memory, 10 MB of 100,000.
+  bool list_records = true;
 };
 
 }  // namespace ferry

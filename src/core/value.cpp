@@ -11,10 +11,6 @@
 namespace ferry {
 namespace {
 
-constexpr std::int64_t kSmallLeast = -5, kSmallMost = 256;  // integers that have one node for all
-constexpr NodeId kFirstSmall = 3;
-constexpr std::uint8_t kInArena = 1;
-
 struct CompositeRow {
   std::string_view name;
   std::array<std::string_view, 4> parts;
@@ -83,6 +79,7 @@ ValueGraph::ValueGraph() {
     node.set_word(static_cast<std::uint64_t>(value));
     nodes_.push_back(node);
   }
+  nodes_.push_back(Node{.kind = Kind::tuple});
 }
 
 NodeId ValueGraph::add(Kind kind, std::uint8_t aux, std::uint32_t at, std::uint32_t a, std::uint32_t b) {
@@ -98,7 +95,7 @@ NodeId ValueGraph::add(Kind kind, std::uint8_t aux, std::uint32_t at, std::uint3
 }
 
 std::pair<std::uint32_t, std::uint32_t> ValueGraph::store(std::string_view characters) {
-  if (arena_.size() + characters.size() > 0xffffffffu)
+  if (arena_.size() + characters.size() > kAddressable)
     throw Error(Code::limit_exceeded, "more than 4 GiB of text");
   const auto begin = static_cast<std::uint32_t>(arena_.size());
   arena_ += characters;
@@ -155,13 +152,14 @@ NodeId ValueGraph::make_bytes(Kind kind, Bytes bytes, std::uint32_t at) {
 }
 
 NodeId ValueGraph::make_slice(Kind kind, std::uint64_t begin, std::uint64_t size, std::uint32_t at) {
-  if (begin + size > 0xffffffffu) {  // beyond what a node can point at: copied
+  if (begin + size > kAddressable) {  // beyond what a node can point at: copied
     return make_bytes(kind, Bytes(*program_).subspan(begin, size), at);
   }
   return add(kind, 0, at, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(size));
 }
 
 NodeId ValueGraph::make_tuple(std::span<const NodeId> items, std::uint32_t at) {
+  if (items.empty()) return kEmptyTuple;
   const auto begin = static_cast<std::uint32_t>(pool_.size());
   pool_.insert(pool_.end(), items.begin(), items.end());
   return add(Kind::tuple, 0, at, begin, static_cast<std::uint32_t>(items.size()));
@@ -208,11 +206,15 @@ std::pair<double, double> ValueGraph::complex(NodeId id) const {
   return {parts[0], parts[1]};
 }
 
+bool ValueGraph::lies_in_program(const Node& node) {
+  return holds_characters(node.kind) && node.aux != kInArena;
+}
+
 std::string_view ValueGraph::text(NodeId id) const {
   const Node& node = nodes_[id];
   if (!holds_characters(node.kind)) return {};
-  if (node.aux == kInArena) return std::string_view(arena_).substr(node.a, node.b);
-  return ferry::as_text(Bytes(*program_).subspan(node.a, node.b));
+  if (lies_in_program(node)) return ferry::as_text(Bytes(*program_).subspan(node.a, node.b));
+  return std::string_view(arena_).substr(node.a, node.b);
 }
 
 std::optional<std::int64_t> ValueGraph::as_integer(NodeId id) const {
@@ -302,7 +304,7 @@ void ValueGraph::append(NodeId id, std::span<const NodeId> added) {
   if (total > room) {  // move to the end of the pool, with room up to the next power of two
     const std::vector<NodeId> copy(added.begin(), added.end());  // `added` may lie in the pool itself
     const std::size_t fresh = pool_.size();
-    if (fresh + std::bit_ceil(total) > 0xffffffffu)
+    if (fresh + std::bit_ceil(total) > kAddressable)
       throw Error(Code::limit_exceeded, "more than 4 billion items");
     pool_.resize(fresh + std::bit_ceil(total));
     std::copy_n(pool_.begin() + begin, count, pool_.begin() + static_cast<std::ptrdiff_t>(fresh));
@@ -340,6 +342,25 @@ void ValueGraph::become(NodeId id, NodeId other) {
     append(id, copy);
   }
   if (const NodeId dict = attributes(other); dict != kNoNode) attributes_[id] = dict;
+  extras_.erase(id);
+}
+
+void ValueGraph::become_dict(NodeId id, DictFlavor flavor, std::span<const NodeId> entries) {
+  Node node;
+  node.kind = Kind::dict;
+  node.aux = static_cast<std::uint8_t>(flavor);
+  node.at = nodes_[id].at;
+  nodes_[id] = node;
+  append(id, entries);
+  extras_.erase(id);
+}
+
+void ValueGraph::become_indexed(NodeId id, Kind kind, std::uint32_t index) {
+  Node node;
+  node.kind = kind;
+  node.at = nodes_[id].at;
+  node.a = index;
+  nodes_[id] = node;
   extras_.erase(id);
 }
 
@@ -409,9 +430,9 @@ void ValueGraph::children(NodeId id, std::vector<NodeId>& out) const {
     if (const NodeId dict = attributes(id); dict != kNoNode) out.push_back(dict);
 }
 
-std::vector<NodeId> ValueGraph::reachable(NodeId from) const {
+std::vector<NodeId> ValueGraph::reachable(std::span<const NodeId> from) const {
   std::vector<bool> seen(nodes_.size());
-  std::vector<NodeId> order, stack{from}, parts;
+  std::vector<NodeId> order, stack(from.rbegin(), from.rend()), parts;
   while (!stack.empty()) {
     const NodeId id = stack.back();
     stack.pop_back();

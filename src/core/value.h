@@ -114,6 +114,24 @@ struct Entry {
   NodeId key, value;
 };
 
+// Which nodes of a graph are kept, and the numbers that they get: without gaps, in the order of the old ones.
+class KeptNodes {
+ public:
+  explicit KeptNodes(std::size_t count);
+  void keep(NodeId id);
+  void number();  // after the last keep()
+
+  NodeId count() const { return count_; }
+  NodeId operator[](NodeId old) const;    // the new number; kNoNode of a node that is gone
+  NodeId count_before(NodeId old) const;  // nodes kept that are older than this one
+
+ private:
+  static constexpr NodeId kBits = 64;
+  std::vector<std::uint64_t> words_;  // a bit for each node
+  std::vector<NodeId> before_;        // nodes kept in all words before
+  NodeId count_ = 0;
+};
+
 class ValueGraph {
  public:
   ValueGraph();
@@ -132,8 +150,8 @@ class ValueGraph {
   std::size_t node_count() const { return nodes_.size(); }
 
   // Making values.  `at` is the byte offset for messages.
-  NodeId make_none() const { return 0; }
-  NodeId make_boolean(bool value) const { return value ? 2 : 1; }
+  NodeId make_none() const { return kNone; }
+  NodeId make_boolean(bool value) const { return value ? kTrue : kFalse; }
   NodeId make_integer(std::int64_t value, std::uint32_t at = 0);
   NodeId make_big_integer(Bytes two_complement_le, std::uint32_t at = 0);
   NodeId make_real(double value, std::uint32_t at = 0);
@@ -195,6 +213,8 @@ class ValueGraph {
   void set_entry(NodeId dict, std::string_view key, NodeId value);  // replaces, or adds at the end
   void replace(NodeId id, Node node) { nodes_[id] = node; }         // of a call by what it means
   void become(NodeId id, NodeId other);  // `id` takes kind, items, attributes of `other`
+  void become_dict(NodeId id, DictFlavor flavor, std::span<const NodeId> entries);  // key, value, key …
+  void become_indexed(NodeId id, Kind kind, std::uint32_t index);                   // tensor, storage, dtype
 
   // Python attributes of a dict (state_dict._metadata), a dict node; kNoNode when there are none.
   NodeId attributes(NodeId id) const;
@@ -210,10 +230,26 @@ class ValueGraph {
   // Children of a node in order: items, attributes, parts of calls.
   void children(NodeId id, std::vector<NodeId>& out) const;
   // Every node that the root reaches, parents before their first child; iterative.
-  std::vector<NodeId> reachable(NodeId from) const;
+  std::vector<NodeId> reachable(NodeId from) const { return reachable(std::span(&from, 1)); }
+  std::vector<NodeId> reachable(std::span<const NodeId> from) const;
   std::vector<NodeId> reachable() const { return reachable(root_); }
 
+  // Forgets every node that neither the root nor `also` reaches, and the program where little of its text is
+  // left.  All other nodes get new numbers, which are returned.
+  KeptNodes forget_unreachable(std::span<const NodeId> also);
+
  private:
+  // Values that are there from the start, one node for all who have them.
+  static constexpr NodeId kNone = 0, kFalse = 1, kTrue = 2, kFirstSmall = 3;
+  static constexpr std::int64_t kSmallLeast = -5, kSmallMost = 256;  // integers
+  static constexpr NodeId kEmptyTuple = kFirstSmall + static_cast<NodeId>(kSmallMost - kSmallLeast) + 1;
+  static constexpr NodeId kFirstOwn = kEmptyTuple + 1;
+  static constexpr std::uint8_t kInArena = 1;                // Node::aux of text: not in the program
+  static constexpr std::uint64_t kAddressable = 0xffffffff;  // what a node can point at
+
+  static bool lies_in_program(const Node& node);
+  void renumber(const KeptNodes& kept);
+  void forget_program(std::uint64_t characters);
   NodeId add(Kind kind, std::uint8_t aux, std::uint32_t at, std::uint32_t a, std::uint32_t b);
   std::pair<std::uint32_t, std::uint32_t> store(std::string_view characters);
 

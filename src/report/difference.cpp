@@ -8,6 +8,12 @@
 #include "src/report/difference_words.h"
 
 namespace ferry::report {
+
+std::shared_ptr<const Bound> exact_bound() {
+  static const auto bound = std::make_shared<const Bound>();
+  return bound;
+}
+
 namespace {
 
 void add(DiffTotals& sum, const DiffTotals& other) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "src/core/change_log.h"
 #include "src/core/drift.h"
 #include "src/core/error.h"
+#include "src/core/shared_array.h"
 #include "src/report/json.h"
 
 namespace ferry::report {
@@ -29,22 +31,27 @@ enum class DiffState : std::uint8_t {
 std::string_view state_name(DiffState state);
 
 struct TensorSide {
-  std::string path;   // dotted, as written in the file; empty when the side lacks the tensor
-  std::string dtype;  // "float32"
-  std::vector<std::int64_t> shape;
+  SharedText path;  // dotted, as written in the file; empty when the side lacks the tensor
+  SharedArray<std::int64_t> shape;
+  std::optional<DType> dtype;  // nothing when the side lacks the tensor
+
+  std::string_view dtype_name() const { return dtype ? info(*dtype).name : std::string_view(); }
 };
+
+// The bound of those who ask for none: one for all.
+std::shared_ptr<const Bound> exact_bound();
 
 struct TensorRow {
   TensorSide before, after;
-  std::string matched_by;  // how the two were paired where their paths differ: "prefix module.", "content";
-                           // else empty
+  SharedText matched_by;  // how the two were paired where their paths differ: "prefix module.", "content";
+                          // else empty
   DiffState state = DiffState::equal;
-  std::string why;  // of differs and incomparable: "shape [3, 4] became [4, 3]", or the verdict's own words
-  Drift drift;      // of equal pairs: elements only; see `measured`
   bool measured = false;
-  Bound bound;                            // what it was judged by
-  std::vector<Explanation> explanations;  // the best first
-  std::optional<double> spectral;         // σ₁(after − before) / σ₁(before)
+  SharedText why;  // of differs and incomparable: "shape [3, 4] became [4, 3]", or the verdict's own words
+  Drift drift;     // of equal pairs: elements only; see `measured`
+  std::shared_ptr<const Bound> bound = exact_bound();  // what it was judged by
+  std::vector<Explanation> explanations;               // the best first
+  std::optional<double> spectral;                      // σ₁(after − before) / σ₁(before)
 };
 
 // A value that is no tensor, or what is said of dicts: optimizer groups, epoch, arguments, _metadata.

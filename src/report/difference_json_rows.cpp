@@ -7,7 +7,7 @@
 namespace ferry::report {
 namespace {
 
-void shape_field(JsonWriter& json, std::string_view key, const std::vector<std::int64_t>& shape) {
+void shape_field(JsonWriter& json, std::string_view key, std::span<const std::int64_t> shape) {
   json.key(key);
   json.begin_array(JsonWriter::Lines::one);
   for (const std::int64_t size : shape) json.value(size);
@@ -137,10 +137,10 @@ void tensor_fields(JsonWriter& json, const TensorRow& row) {
   if (!row.matched_by.empty()) json.field("matched_by", row.matched_by);
   json.field("state", state_name(row.state));
   if (changes_dtype(row)) {
-    json.field("dtype_before", row.before.dtype);
-    json.field("dtype_after", row.after.dtype);
+    json.field("dtype_before", row.before.dtype_name());
+    json.field("dtype_after", row.after.dtype_name());
   } else {
-    json.field("dtype", shown_side(row).dtype);
+    json.field("dtype", shown_side(row).dtype_name());
   }
   if (changes_shape(row)) {
     shape_field(json, "shape_before", row.before.shape);
@@ -149,7 +149,7 @@ void tensor_fields(JsonWriter& json, const TensorRow& row) {
     shape_field(json, "shape", shown_side(row).shape);
   }
   if (row.measured) drift_field(json, row);
-  if (row.measured || counts_as_differing(row.state)) bound_field(json, row.bound);
+  if (row.measured || counts_as_differing(row.state)) bound_field(json, *row.bound);
   if (!row.why.empty()) json.field("why", row.why);
   if (!row.explanations.empty()) explanations_field(json, row.explanations);
 }

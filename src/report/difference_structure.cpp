@@ -43,7 +43,7 @@ class Groups {
 };
 
 std::string with_type(const TensorSide& side) {
-  return side.path + "  " + side.dtype + " " + shape_text(side.shape);
+  return side.path + "  " + std::string(side.dtype_name()) + " " + shape_text(side.shape);
 }
 
 std::string joined(const std::vector<std::string>& paths) {
@@ -68,8 +68,8 @@ std::vector<StructureLine> structure_lines(const FileDiff& file) {
     if (row.state == DiffState::removed) removed.push_back({"removed", with_type(row.before)});
     if (row.state == DiffState::added) added.push_back({"added", with_type(row.after)});
     if (changes_shape(row)) shapes.push_back({"shape", row.before.path + "  " + shape_words(row)});
-    if (changes_dtype(row)) dtypes.add(dtype_words(row), row.before.path);
-    if (is_renamed(row)) names.add(row.matched_by, row.before.path + " → " + row.after.path);
+    if (changes_dtype(row)) dtypes.add(dtype_words(row), row.before.path.str());
+    if (is_renamed(row)) names.add(row.matched_by.str(), row.before.path + " → " + row.after.path);
   }
   for (auto* part : {&removed, &added, &shapes})
     std::move(part->begin(), part->end(), std::back_inserter(lines));

@@ -100,8 +100,8 @@ std::string ulp_bound(const FilePage& page, const LogScale& scale) {
   std::optional<double> bound;
   for (const TensorRow& row : page.file.tensors) {
     if (!row.measured) continue;
-    if (!row.bound.ulp || (bound && *bound != *row.bound.ulp)) return "";
-    bound = row.bound.ulp;
+    if (!row.bound->ulp || (bound && *bound != *row.bound->ulp)) return "";
+    bound = row.bound->ulp;
   }
   if (!bound || !(*bound > 0)) return "";
   const std::string y = pixels(scale.y(*bound));
@@ -116,7 +116,7 @@ class Plot {
       if (has_distance(kind_of(*mark.row))) scale_.include(metric_.of(*mark.row));
     if (metric_.of == ulps_of)
       for (const TensorRow& row : page_.file.tensors)
-        if (row.measured && row.bound.ulp) scale_.include(*row.bound.ulp);
+        if (row.measured && row.bound->ulp) scale_.include(*row.bound->ulp);
     scale_.widen();
   }
 
@@ -143,7 +143,7 @@ class Plot {
     std::string symbol = "<use href=\"#" + std::string(kind_id(kind)) + "\" x=\"" +
                          percent(middle / static_cast<double>(page_.marks.tensors)) + "\" y=\"" + pixels(y) +
                          "\"";
-    if (kind == MarkKind::over && mark.row->bound.exact())
+    if (kind == MarkKind::over && mark.row->bound->exact())
       symbol += " class=\"c" + std::to_string(shade(distance(*mark.row))) + "\"";
     symbol += "><title>" + mark_title(mark) + "</title></use>";
     if (kind == MarkKind::equal || !page_.in_table[place_of(page_, *mark.row)]) return symbol + "\n";
@@ -167,8 +167,9 @@ std::string legend(const FilePage& page) {
   std::array<bool, kMarkKinds> used{};
   for (const Mark& mark : page.marks.marks) used[static_cast<std::size_t>(kind_of(*mark.row))] = true;
   used[static_cast<std::size_t>(MarkKind::not_compared)] = false;
-  const bool all_exact = std::all_of(page.file.tensors.begin(), page.file.tensors.end(),
-                                     [](const TensorRow& row) { return !row.measured || row.bound.exact(); });
+  const bool all_exact =
+      std::all_of(page.file.tensors.begin(), page.file.tensors.end(),
+                  [](const TensorRow& row) { return !row.measured || row.bound->exact(); });
   std::string text = "<p class=\"legend\">";
   for (std::size_t i = 0; i < kMarkKinds; ++i) {
     if (!used[i]) continue;

@@ -190,15 +190,15 @@ bool is_renamed(const TensorRow& row) {
   return has_both_sides(row) && !row.after.path.empty() && row.before.path != row.after.path;
 }
 bool changes_dtype(const TensorRow& row) {
-  return has_both_sides(row) && !row.after.dtype.empty() && row.before.dtype != row.after.dtype;
+  return has_both_sides(row) && row.after.dtype && row.before.dtype != row.after.dtype;
 }
 bool changes_shape(const TensorRow& row) {
-  return has_both_sides(row) && !row.after.dtype.empty() && row.before.shape != row.after.shape;
+  return has_both_sides(row) && row.after.dtype && row.before.shape != row.after.shape;
 }
 
 std::string dtype_words(const TensorRow& row) {
-  if (!changes_dtype(row)) return shown_side(row).dtype;
-  return row.before.dtype + " → " + row.after.dtype;
+  if (!changes_dtype(row)) return std::string(shown_side(row).dtype_name());
+  return std::string(row.before.dtype_name()).append(" → ").append(row.after.dtype_name());
 }
 
 std::string shape_words(const TensorRow& row) {
@@ -220,8 +220,8 @@ std::vector<std::string> notes(const TensorRow& row) {
   std::vector<std::string> lines;
   // With the strictest bound the verdict's words only repeat the count of what differs.
   const bool why = row.state == DiffState::incomparable || row.state == DiffState::not_compared ||
-                   (row.state == DiffState::differs && (!row.bound.exact() || !row.measured));
-  if (why && !row.why.empty()) lines.push_back(row.why);
+                   (row.state == DiffState::differs && (!row.bound->exact() || !row.measured));
+  if (why && !row.why.empty()) lines.push_back(row.why.str());
   for (const Explanation& explanation : row.explanations) lines.push_back(explanation.text);
   if (!row.measured) return lines;
   const Drift& drift = row.drift;

@@ -165,7 +165,7 @@ struct Window {
 
 class CompareRun {
  public:
-  CompareRun(std::span<const TensorPair> pairs, const Tap& tap, const Found& found,
+  CompareRun(const TensorPairs& pairs, const Tap& tap, const Found& found,
              const std::function<void(std::uint64_t)>& progress, MeasureOptions options)
       : pairs_(pairs), tap_(tap), found_(found), progress_(progress), options_(options) {}
 
@@ -197,12 +197,12 @@ class CompareRun {
     found_(number, {std::move(drift), ""});
   }
   void tell_why_not(std::size_t number) const {
-    const TensorPair& pair = pairs_[number];
+    const TensorPair pair = pairs_[number];
     found_(number, {unmeasured(pair),
                     "its elements overlap: " + grouped(pair.before.numel()) + " elements over few bytes"});
   }
 
-  std::span<const TensorPair> pairs_;
+  const TensorPairs& pairs_;
   const Tap& tap_;
   const Found& found_;
   const std::function<void(std::uint64_t)>& progress_;
@@ -223,7 +223,7 @@ void measure_small(const TensorPair& pair, Bytes before, Bytes after, Drift& dri
 TaskList CompareRun::plan() {
   TaskList tasks;
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    const TensorPair& pair = pairs_[i];
+    const TensorPair pair = pairs_[i];
     if (pair.before.numel() == 0) continue;
     if (in_order(pair) && pair.before.size_bytes() <= kSmallBytes) {
       small_.push_back(i);
@@ -246,7 +246,7 @@ TaskList CompareRun::plan() {
 // Neighbours in both sources become one item.
 void CompareRun::plan_small(TaskList& tasks) {
   const auto earlier = [this](std::size_t a, std::size_t b) {
-    const TensorView &one = pairs_[a].before, &other = pairs_[b].before;
+    const TensorView one = pairs_[a].before, other = pairs_[b].before;
     if (one.source != other.source) return std::less<>()(one.source, other.source);
     return one.offset < other.offset;
   };
@@ -256,7 +256,7 @@ void CompareRun::plan_small(TaskList& tasks) {
     Window before, after;
     std::size_t end = first;
     for (; end < small_.size(); ++end) {
-      const TensorPair& pair = pairs_[small_[end]];
+      const TensorPair pair = pairs_[small_[end]];
       Window wider = before;
       if (!wider.take(pair.before, pair.before.size_bytes())) break;
       if (!after.take(pair.after, pair.after.size_bytes())) break;
@@ -313,8 +313,9 @@ void CompareRun::run_part(PairState& state, std::uint64_t part, Scratch& scratch
 void CompareRun::run_small(std::span<const std::size_t> numbers, Scratch& scratch) {
   Window before, after;
   for (const std::size_t number : numbers) {
-    before.take(pairs_[number].before, pairs_[number].before.size_bytes());
-    after.take(pairs_[number].after, pairs_[number].after.size_bytes());
+    const TensorPair pair = pairs_[number];
+    before.take(pair.before, pair.before.size_bytes());
+    after.take(pair.after, pair.after.size_bytes());
   }
   const auto before_bytes = scratch.before_bytes(before.end - before.begin);
   const auto after_bytes = scratch.after_bytes(after.end - after.begin);
@@ -322,7 +323,7 @@ void CompareRun::run_small(std::span<const std::size_t> numbers, Scratch& scratc
   after.source->read_at(after.begin, after_bytes);
   std::uint64_t bytes = 0;
   for (const std::size_t number : numbers) {
-    const TensorPair& pair = pairs_[number];
+    const TensorPair pair = pairs_[number];
     const std::uint64_t size = pair.before.size_bytes();
     const Bytes b = before_bytes.subspan(pair.before.offset - before.begin, size);
     const Bytes a = after_bytes.subspan(pair.after.offset - after.begin, size);
@@ -352,9 +353,8 @@ Drift unmeasured(const TensorPair& pair) {
   return drift;
 }
 
-void compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
-                     const Found& found, const std::function<void(std::uint64_t)>& progress,
-                     MeasureOptions options) {
+void compare_tensors(const TensorPairs& pairs, Executor& executor, const Tap& tap, const Found& found,
+                     const std::function<void(std::uint64_t)>& progress, MeasureOptions options) {
   CompareRun(pairs, tap, found, progress, options).run(executor);
 }
 

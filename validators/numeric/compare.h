@@ -9,7 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "src/core/drift.h"
 #include "src/core/executor.h"
@@ -19,6 +19,23 @@ namespace ferry::numeric {
 
 struct TensorPair {
   TensorView before, after;  // of one shape
+};
+
+// Pairs to compare.  Each is made when it is asked for: views of 100,000 would take more memory than all else
+// that is known of their tensors.
+class TensorPairs {
+ public:
+  using Make = std::function<TensorPair(std::size_t)>;  // from any thread
+  TensorPairs(std::size_t count, Make make) : count_(count), make_(std::move(make)) {}
+  explicit TensorPairs(std::span<const TensorPair> pairs)  // which outlive this
+      : TensorPairs(pairs.size(), [pairs](std::size_t i) { return pairs[i]; }) {}
+
+  std::size_t size() const { return count_; }
+  TensorPair operator[](std::size_t i) const { return make_(i); }
+
+ private:
+  std::size_t count_;
+  Make make_;
 };
 
 // Bytes that were read, for those who compute checksums on the way.  Only of pairs that are `in_order` (see
@@ -60,8 +77,7 @@ struct MeasureOptions {
 // counted as often as they appear; pairs with other overlaps are compared as bytes where both overlap in the
 // same way, and measured while that costs no more than a fixed multiple of the bytes.  `progress` gets the
 // bytes of both sides dealt with since the last call, from any thread.  Throws what the sources throw.
-void compare_tensors(std::span<const TensorPair> pairs, Executor& executor, const Tap& tap,
-                     const Found& found, const std::function<void(std::uint64_t)>& progress,
-                     MeasureOptions options = {});
+void compare_tensors(const TensorPairs& pairs, Executor& executor, const Tap& tap, const Found& found,
+                     const std::function<void(std::uint64_t)>& progress, MeasureOptions options = {});
 
 }  // namespace ferry::numeric

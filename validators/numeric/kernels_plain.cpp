@@ -39,12 +39,16 @@ FERRY_INLINE void add_ulps(const BlockUlps& ulps, int fraction_bits, Drift& drif
   drift.max_ulp = std::max(drift.max_ulp,
                            Ulps{ulps.largest >> fraction_bits,
                                 static_cast<double>(ulps.largest & (unit - 1)) / static_cast<double>(unit)});
-  drift.ulps.add(0, ulps.zeros);
+  const auto bin = [&](int width) {
+    return static_cast<std::size_t>(width < fraction_bits ? 1 : width - fraction_bits + 2);
+  };
   const int width_max = static_cast<int>(std::bit_width(ulps.largest));
-  for (int width = 0; width <= width_max; ++width) {
-    const int bin = width < fraction_bits ? 1 : width - fraction_bits + 2;
-    drift.ulps.add(static_cast<std::size_t>(bin), ulps.widths[width]);
-  }
+  int width = 0;
+  while (width < width_max && ulps.widths[width] == 0) ++width;
+  if (ulps.zeros > 0 || ulps.widths[width] > 0)
+    drift.ulps.cover(ulps.zeros > 0 ? 0 : bin(width), ulps.widths[width] > 0 ? bin(width_max) : 0);
+  drift.ulps.add(0, ulps.zeros);
+  for (; width <= width_max; ++width) drift.ulps.add(bin(width), ulps.widths[width]);
 }
 
 // Distances of the run, in `distances`; false where only the exact way has them.

@@ -32,7 +32,8 @@ convert::RuleOptions rule_options(const Request& request) {
 
 NewWeights::NewWeights(const Request& request, const std::vector<ModelWeight>& model) {
   try {
-    checkpoint_ = std::make_unique<Checkpoint>(open_checkpoint(open_file(request.weights), Limits{}));
+    checkpoint_ = std::make_unique<Checkpoint>(
+        open_checkpoint(open_file(request.weights), Limits{.list_records = false}));
     ChangeLog changes;
     convert::apply_rules(*checkpoint_, rule_options(request), changes);
     find(request, model);

@@ -44,7 +44,7 @@ bool equal_leaves(const ValueGraph& a, NodeId x, const ValueGraph& b, NodeId y) 
 }
 
 // Keys come from the file: a long one above thousands of values must not cost gigabytes.
-std::string joined(const std::string& path, std::string_view key) {
+std::string joined(std::string_view path, std::string_view key) {
   constexpr std::size_t kWholeMax = 4096, kTail = 1000;
   std::string whole = join_path(path, key);
   if (whole.size() <= kWholeMax) return whole;
@@ -85,7 +85,7 @@ class Walk {
  private:
   struct Step {
     NodeId before, after;
-    std::string path;
+    SharedText path;
   };
 
   // Two cyclic or heavily shared graphs can meet in as many ways as the product of their sizes; those that
@@ -110,7 +110,7 @@ class Walk {
         part(step);
         return;
       }
-      if (kind != other) pairing_.values.push_back({step.path, step.before, step.after});
+      if (kind != other) pairing_.values.push_back({step.path.str(), step.before, step.after});
       if (kind == Kind::dict)
         meet_dicts(step);
       else if (kind == Kind::set)
@@ -124,7 +124,7 @@ class Walk {
     } else {
       ++pairing_.values_compared;
       if (!equal_leaves(before_, step.before, after_, step.after))
-        pairing_.values.push_back({step.path, step.before, step.after});
+        pairing_.values.push_back({step.path.str(), step.before, step.after});
     }
   }
 
@@ -134,7 +134,7 @@ class Walk {
     list_lone(step.before, step.path, Side::before);
     list_lone(step.after, step.path, Side::after);
     pairing_.values.resize(rows);
-    pairing_.values.push_back({step.path, step.before, step.after});
+    pairing_.values.push_back({step.path.str(), step.before, step.after});
   }
 
   // Children are pushed from the last to the first, so that the first is met first.
@@ -172,7 +172,7 @@ class Walk {
       if (mine.find(key_name(after_, entry.key)) == mine.end())
         steps.push_back({kNoNode, entry.value, joined(step.path, key_text(after_, entry.key))});
     }
-    if (!in_order && same_keys_moved(steps)) pairing_.reordered.push_back(step.path);
+    if (!in_order && same_keys_moved(steps)) pairing_.reordered.push_back(step.path.str());
     meet_attributes(step, steps);
     push_all(steps);
   }
@@ -232,14 +232,14 @@ class Walk {
     };
     ++pairing_.values_compared;
     if (names(before_, step.before) != names(after_, step.after))
-      pairing_.values.push_back({step.path, step.before, step.after});
+      pairing_.values.push_back({step.path.str(), step.before, step.after});
   }
 
   // A value that only one side has: itself a row, and each tensor below it.
-  void list_lone(NodeId from, const std::string& path, Side side) {
+  void list_lone(NodeId from, const SharedText& path, Side side) {
     const bool is_before = side == Side::before;
     const ValueGraph& graph = is_before ? before_ : after_;
-    const auto add = [&](NodeId node, std::string whole) {
+    const auto add = [&](NodeId node, SharedText whole) {
       SidedTensor one{graph.index(node), std::move(whole)};
       if (is_before)
         pairing_.tensors.push_back({std::move(one), {}, ""});
@@ -274,7 +274,7 @@ class Walk {
     // A container of nothing but tensors is told by its tensors.
     const bool empty = holds_items(graph.kind(from)) && graph.items(from).empty();
     if (plain || empty)
-      pairing_.values.push_back({path, is_before ? from : kNoNode, is_before ? kNoNode : from});
+      pairing_.values.push_back({path.str(), is_before ? from : kNoNode, is_before ? kNoNode : from});
   }
 
   static constexpr std::size_t kStepsPerNode = 16;

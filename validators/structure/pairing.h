@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/core/checkpoint.h"
+#include "src/core/shared_array.h"
 
 namespace ferry::structure {
 
@@ -20,12 +21,12 @@ inline constexpr std::uint32_t kNoTensor = 0xffffffff;
 
 struct SidedTensor {
   std::uint32_t tensor = kNoTensor;  // index into Checkpoint::tensors
-  std::string path;                  // dotted, whole
+  SharedText path;                   // dotted, whole
 };
 
 struct TensorMatch {
   SidedTensor before, after;  // one of them may be missing: removed, or added
-  std::string matched_by;     // empty where both stand at the same path
+  SharedText matched_by;      // empty where both stand at the same path
 
   bool paired() const { return before.tensor != kNoTensor && after.tensor != kNoTensor; }
 };

@@ -138,13 +138,13 @@ void join_by_name(Pairing& pairing, const Checkpoint& before, const Checkpoint& 
 
 // Every way to cut a path at a dot: prefix (with its dot, or empty) and the rest.
 template <typename Take>
-void each_cut(const std::string& path, Take take) {
+void each_cut(std::string_view path, Take take) {
   constexpr std::size_t kCutsMax = 16;
-  take(std::string_view(), std::string_view(path));
+  take(std::string_view(), path);
   std::size_t at = 0;
   for (std::size_t cuts = 0; cuts < kCutsMax && (at = path.find('.', at)) != std::string::npos; ++cuts) {
     ++at;
-    take(std::string_view(path).substr(0, at), std::string_view(path).substr(at));
+    take(path.substr(0, at), path.substr(at));
   }
 }
 
@@ -201,9 +201,9 @@ void join_by_moves(Pairing& pairing, const Checkpoint& before, const Checkpoint&
     // One name alone is coincidence, unless it is all there is.
     if (move.votes < 2 && std::min(lone.before.size(), lone.after.size()) > 1) break;
     for (const std::size_t i : lone.before) {
-      const std::string& path = pairing.tensors[i].before.path;
+      const std::string_view path = pairing.tensors[i].before.path;
       if (!joiner.free(i) || !path.starts_with(move.from)) continue;
-      const auto found = partners.find(move.to + path.substr(move.from.size()));
+      const auto found = partners.find(std::string(move.to).append(path.substr(move.from.size())));
       if (found == partners.end() || !joiner.free(found->second)) continue;
       if (sorted_shape(before, pairing.tensors[i].before.tensor) ==
           sorted_shape(after, pairing.tensors[found->second].after.tensor))
@@ -259,11 +259,11 @@ void match_by_name(Pairing& pairing, const Checkpoint& before, const Checkpoint&
   const Lone lone = find_lone(pairing);
   if (lone.before.empty() || lone.after.empty()) return;
   join_by_name(
-      pairing, before, after, [](const std::string& path) { return path; }, "");
+      pairing, before, after, [](std::string_view path) { return std::string(path); }, "");
   join_by_name(
-      pairing, before, after, [](const std::string& path) { return without_wrappers(path); }, "wrapper");
+      pairing, before, after, [](std::string_view path) { return without_wrappers(path); }, "wrapper");
   join_by_name(
-      pairing, before, after, [](const std::string& path) { return modern_name(path); }, "known renaming");
+      pairing, before, after, [](std::string_view path) { return modern_name(path); }, "known renaming");
   join_by_moves(pairing, before, after);
   restore_order(pairing);
 }
@@ -281,7 +281,7 @@ void match_by_content(Pairing& pairing, const ContentKey& key, std::string_view 
     const auto found = partners.find(one);
     if (one.empty() || found == partners.end() || found->second.empty()) continue;
     auto& list = found->second;
-    const std::string& path = pairing.tensors[i].before.path;
+    const std::string_view path = pairing.tensors[i].before.path;
     // Thousands of equal tensors (zeros) are taken as they come.
     constexpr std::ptrdiff_t kChoicesMax = 64;
     const auto end = list.begin() + std::min<std::ptrdiff_t>(kChoicesMax, std::ssize(list));
