@@ -1,9 +1,5 @@
 #include <exception>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include "src/cli/convert.h"
 #include "src/cli/diff.h"
 #include "src/cli/doctor.h"
@@ -11,6 +7,7 @@
 #include "src/cli/hash.h"
 #include "src/cli/inspect.h"
 #include "src/cli/list_rules.h"
+#include "src/cli/memory.h"
 #include "src/cli/options.h"
 #include "src/cli/recipe.h"
 #include "src/cli/recorder.h"
@@ -55,14 +52,6 @@ int run(const ReplayOptions& options) {
 int run(const ConvertOptions& options) {
   watch_signals();
   return run_convert(options);
-}
-
-// Large blocks go back to the system when they are freed.  Left alone, glibc keeps those of up to 32 MiB, and
-// what 100,000 tensors need while they are read would stay resident.
-void give_back_large_blocks() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
-#endif
 }
 
 int run_command(int argc, char** argv) {

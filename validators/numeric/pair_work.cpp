@@ -10,7 +10,8 @@
 namespace ferry::numeric {
 namespace {
 
-constexpr std::uint64_t kBlockBytes = 64 << 10;  // a side: two of them stay in the second cache
+// Of a side: reads that are long enough, and stay in the last cache.
+constexpr std::uint64_t kBlockBytes = 256 << 10;
 constexpr std::uint64_t kBoxBytes = std::uint64_t{1}
                                     << 20;  // wide enough for runs of kilobytes on both sides
 
