@@ -183,8 +183,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   Opened sides[2];
   open_both(pair, options, executor, sides);
   const Opened &before = sides[0], &after = sides[1];
-  file.before = describe(before);
-  file.after = describe(after);
+  executor.run(2, [&](std::size_t i) { (i == 0 ? file.before : file.after) = describe(sides[i]); });
   file.listed = changes_between(before, after);
 
   const TensorViews views_before(before.checkpoint), views_after(after.checkpoint);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
 #include "src/core/text.h"
@@ -14,9 +14,10 @@ namespace {
 
 // A measured number: four digits tell how far off it is.
 std::string measured(double number) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.4g", number);
-  return text.data();
+  std::array<char, 32> text;
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::general, 4);
+  return {text.data(), end.ptr};
 }
 
 std::string measured(const Ulps& ulps) {

@@ -122,10 +122,35 @@ class PairState {
   std::atomic<bool> differs_ = false;
 };
 
+// Bytes of one source that are read together.
+struct Window {
+  const ByteSource* source = nullptr;
+  std::uint64_t begin = 0, end = 0;
+
+  std::uint64_t size() const { return end - begin; }
+  // False, and unchanged, when the view lies too far away.
+  bool take(const TensorView& view, std::uint64_t size) {
+    const std::uint64_t first = std::min(begin, view.offset), last = std::max(end, view.offset + size);
+    const bool near = view.offset <= end + kWindowGap && begin <= view.offset + size + kWindowGap;
+    if (source != nullptr && (view.source != source || !near || last - first > kWindowBytes)) return false;
+    *this = source == nullptr ? Window{view.source, view.offset, view.offset + size}
+                              : Window{source, first, last};
+    return true;
+  }
+};
+
+// A pair that is read together with its neighbours, by where it lies in `before`.
+struct Small {
+  const ByteSource* source;
+  std::uint64_t offset;
+  std::size_t number;
+};
+
 // A piece of a task: parts of one pair, or small pairs that are read together.
 struct Item {
   PairState* state = nullptr;        // null: small pairs
   std::uint64_t first = 0, end = 0;  // parts; or positions in the order of small pairs
+  Window before = {}, after = {};    // of small pairs
 };
 
 // Tasks of about kTaskBytes, in the order in which items come.
@@ -147,22 +172,6 @@ class TaskList {
   std::uint64_t bytes_ = 0;
 };
 
-// Bytes of one source that are read together.
-struct Window {
-  const ByteSource* source = nullptr;
-  std::uint64_t begin = 0, end = 0;
-
-  // False, and unchanged, when the view lies too far away.
-  bool take(const TensorView& view, std::uint64_t size) {
-    const std::uint64_t first = std::min(begin, view.offset), last = std::max(end, view.offset + size);
-    const bool near = view.offset <= end + kWindowGap && begin <= view.offset + size + kWindowGap;
-    if (source != nullptr && (view.source != source || !near || last - first > kWindowBytes)) return false;
-    *this = source == nullptr ? Window{view.source, view.offset, view.offset + size}
-                              : Window{source, first, last};
-    return true;
-  }
-};
-
 class CompareRun {
  public:
   CompareRun(const TensorPairs& pairs, const Tap& tap, const Found& found,
@@ -182,7 +191,7 @@ class CompareRun {
   TaskList plan_rest();
   void run_task(std::span<const Item> items, bool first_pass);
   void run_part(PairState& state, std::uint64_t part, Scratch& scratch, bool first_pass);
-  void run_small(std::span<const std::size_t> numbers, Scratch& scratch);
+  void run_small(const Item& item, Scratch& scratch);
   void report(std::uint64_t bytes) const {
     if (progress_ && bytes != 0) progress_(bytes);
   }
@@ -208,7 +217,7 @@ class CompareRun {
   const std::function<void(std::uint64_t)>& progress_;
   const MeasureOptions options_;
   std::vector<std::unique_ptr<PairState>> states_;
-  std::vector<std::size_t> small_;  // in the order of their bytes in `before`
+  std::vector<Small> small_;
   ScratchPool scratch_;
 };
 
@@ -226,7 +235,7 @@ TaskList CompareRun::plan() {
     const TensorPair pair = pairs_[i];
     if (pair.before.numel() == 0) continue;
     if (in_order(pair) && pair.before.size_bytes() <= kSmallBytes) {
-      small_.push_back(i);
+      small_.push_back({pair.before.source, pair.before.offset, i});
       continue;
     }
     auto work = plan_work(pair, i, tap_);
@@ -245,10 +254,8 @@ TaskList CompareRun::plan() {
 
 // Neighbours in both sources become one item.
 void CompareRun::plan_small(TaskList& tasks) {
-  const auto earlier = [this](std::size_t a, std::size_t b) {
-    const TensorView one = pairs_[a].before, other = pairs_[b].before;
-    if (one.source != other.source) return std::less<>()(one.source, other.source);
-    return one.offset < other.offset;
+  const auto earlier = [](const Small& a, const Small& b) {
+    return a.source != b.source ? std::less<>()(a.source, b.source) : a.offset < b.offset;
   };
   if (!std::is_sorted(small_.begin(), small_.end(), earlier))
     std::stable_sort(small_.begin(), small_.end(), earlier);
@@ -256,13 +263,13 @@ void CompareRun::plan_small(TaskList& tasks) {
     Window before, after;
     std::size_t end = first;
     for (; end < small_.size(); ++end) {
-      const TensorPair pair = pairs_[small_[end]];
+      const TensorPair pair = pairs_[small_[end].number];
       Window wider = before;
       if (!wider.take(pair.before, pair.before.size_bytes())) break;
       if (!after.take(pair.after, pair.after.size_bytes())) break;
       before = wider;
     }
-    tasks.add({nullptr, first, end}, before.end - before.begin + after.end - after.begin);
+    tasks.add({nullptr, first, end, before, after}, before.size() + after.size());
     first = end;
   }
 }
@@ -291,7 +298,7 @@ void CompareRun::run_task(std::span<const Item> items, bool first_pass) {
   ScratchPool::Lease scratch(scratch_);
   for (const Item& item : items) {
     if (item.state == nullptr) {
-      run_small(std::span(small_).subspan(item.first, item.end - item.first), *scratch);
+      run_small(item, *scratch);
       continue;
     }
     for (std::uint64_t part = item.first; part < item.end; ++part)
@@ -310,23 +317,18 @@ void CompareRun::run_part(PairState& state, std::uint64_t part, Scratch& scratch
   if (auto whole = state.note(part, seen, std::move(drift))) tell(state.number(), *std::move(whole));
 }
 
-void CompareRun::run_small(std::span<const std::size_t> numbers, Scratch& scratch) {
-  Window before, after;
-  for (const std::size_t number : numbers) {
-    const TensorPair pair = pairs_[number];
-    before.take(pair.before, pair.before.size_bytes());
-    after.take(pair.after, pair.after.size_bytes());
-  }
-  const auto before_bytes = scratch.before_bytes(before.end - before.begin);
-  const auto after_bytes = scratch.after_bytes(after.end - after.begin);
-  before.source->read_at(before.begin, before_bytes);
-  after.source->read_at(after.begin, after_bytes);
+void CompareRun::run_small(const Item& item, Scratch& scratch) {
+  const auto before_bytes = scratch.before_bytes(item.before.size());
+  const auto after_bytes = scratch.after_bytes(item.after.size());
+  item.before.source->read_at(item.before.begin, before_bytes);
+  item.after.source->read_at(item.after.begin, after_bytes);
   std::uint64_t bytes = 0;
-  for (const std::size_t number : numbers) {
+  for (std::uint64_t i = item.first; i < item.end; ++i) {
+    const std::size_t number = small_[i].number;
     const TensorPair pair = pairs_[number];
     const std::uint64_t size = pair.before.size_bytes();
-    const Bytes b = before_bytes.subspan(pair.before.offset - before.begin, size);
-    const Bytes a = after_bytes.subspan(pair.after.offset - after.begin, size);
+    const Bytes b = before_bytes.subspan(pair.before.offset - item.before.begin, size);
+    const Bytes a = after_bytes.subspan(pair.after.offset - item.after.begin, size);
     const bool equal = std::memcmp(b.data(), a.data(), size) == 0;
     if (tap_) tap_({number, 0, b, a, equal});
     bytes += 2 * size;

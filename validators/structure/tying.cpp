@@ -17,6 +17,7 @@ struct Extent {
 
 std::vector<Extent> extents_of(const Checkpoint& checkpoint, const std::vector<std::uint32_t>& tensors) {
   std::vector<Extent> extents;
+  extents.reserve(tensors.size());
   for (std::uint32_t i = 0; i < tensors.size(); ++i) {
     const Tensor& tensor = checkpoint.tensors[tensors[i]];
     if (tensor.storage == kNoStorage || numel(checkpoint, tensor) == 0) continue;
@@ -25,9 +26,12 @@ std::vector<Extent> extents_of(const Checkpoint& checkpoint, const std::vector<s
     extents.push_back({tensor.storage, static_cast<std::uint64_t>(tensor.offset) * size,
                        static_cast<std::uint64_t>(end.value_or(tensor.offset)) * size, i});
   }
-  std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) {
+  const auto earlier = [](const Extent& a, const Extent& b) {
     return std::tie(a.storage, a.begin, a.position) < std::tie(b.storage, b.begin, b.position);
-  });
+  };
+  // Most files hold their storages in the order of their tensors.
+  if (!std::is_sorted(extents.begin(), extents.end(), earlier))
+    std::sort(extents.begin(), extents.end(), earlier);
   return extents;
 }
 
