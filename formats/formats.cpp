@@ -99,7 +99,7 @@ Checkpoint open_checkpoint(SourcePtr source, const Limits& limits) {
         Checkpoint checkpoint = format.open(source, limits);
         restore_state(checkpoint);
         checkpoint.forget_unreachable();
-        if (!limits.list_records) checkpoint.container.records = {};
+        if (!limits.list_records) checkpoint.container.records = std::vector<RecordInfo>();
         return checkpoint;
       }
       reasons += (reasons.empty() ? "" : "; ") + std::string(format.name) + ": " + probe.reason;

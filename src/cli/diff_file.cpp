@@ -193,7 +193,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
             file);
   const Parts parts_before(before.checkpoint.values), parts_after(after.checkpoint.values);
   // From here on it is about numbers, and what is to be said of 100,000 tensors needs the memory.
-  pairing.values = {};
+  pairing.values = std::vector<structure::ValueDifference>();
   for (Opened& side : sides) side.checkpoint.values = {};
 
   const std::vector<char> compared = make_rows(pairing, before, after, executor, file);

@@ -30,7 +30,9 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20, kLarge = 2 * kHugePage;
 
 void* allocate(std::size_t size) {
   if (size < kLarge) return std::malloc(size == 0 ? 1 : size);
-  void* const block = std::aligned_alloc(kHugePage, (size + kHugePage - 1) / kHugePage * kHugePage);
+  const std::size_t rounded = (size + kHugePage - 1) / kHugePage * kHugePage;
+  if (rounded < size) return nullptr;  // more than can be addressed
+  void* const block = std::aligned_alloc(kHugePage, rounded);
   if (block != nullptr) madvise(block, size, MADV_HUGEPAGE);  // a wish: nothing is lost where it is refused
   return block;
 }
