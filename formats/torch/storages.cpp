@@ -175,7 +175,7 @@ void StorageTable::settle_bare_storages(std::span<const NodeId> nodes) {
       index = static_cast<std::uint32_t>(checkpoint_.storages.size());
       checkpoint_.storages.push_back(std::move(part));
     }
-    graph.become(id, graph.make_indexed(Kind::storage, index, graph.at(id)));
+    graph.become_indexed(id, Kind::storage, index);
   }
 }
 

@@ -164,7 +164,7 @@ class TarReader {
     if (object == nullptr && losses_ != nullptr) return become_lost(id, *number);
     if (object == nullptr) fail(id, "the pickle refers to " + *number + ", which no table holds");
     const Kind kind = object->kind == TarObject::Kind::tensor ? Kind::tensor : Kind::storage;
-    graph.become(id, graph.make_indexed(kind, object->index, graph.at(id)));
+    graph.become_indexed(id, kind, object->index);
   }
 
   // _rebuild_tensor(('storage', type, key, location, size), …): written by other programs, with a plain tuple
@@ -195,7 +195,7 @@ class TarReader {
     if (graph.as_integer(parts[4]) != view.numel)
       fail(id, "storage " + *number + " has " + std::to_string(view.numel) +
                    " elements, the pickle says something else");
-    graph.become(id, graph.make_indexed(Kind::storage, object->index, graph.at(id)));
+    graph.become_indexed(id, Kind::storage, object->index);
   }
 
   void tell_damage() {
@@ -208,9 +208,7 @@ class TarReader {
   }
 
   void become_lost(NodeId id, const std::string& number) {
-    ValueGraph& graph = checkpoint_.values;
-    graph.become(
-        id, graph.make_indexed(Kind::storage, tables_.view_of_missing(number, DType::uint8), graph.at(id)));
+    checkpoint_.values.become_indexed(id, Kind::storage, tables_.view_of_missing(number, DType::uint8));
   }
 
   [[noreturn]] void fail(NodeId id, const std::string& what) const {
