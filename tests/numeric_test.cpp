@@ -135,6 +135,28 @@ TEST(MeasureBlock, KeepsDistancesOf64BitsWhole) {
             (Ulps{0xffdffffffffffffe, 0}));
 }
 
+// Differences that the 64 bits of a long double round to the midpoint of two doubles: float64 and qint32,
+// whose one the kernels round once, and then integers that no double holds.
+TEST(MeasureBlock, RoundsDifferencesOnce) {
+  EXPECT_EQ(disagreement_from(40137826786545), "");
+  const auto max_abs = [](double before, std::int64_t after) {
+    const std::vector<double> b = {before};
+    const std::vector<std::int64_t> a = {after};
+    EXPECT_EQ(measured({DType::int64, DType::float64, data_of(a), data_of(b)}).max_abs,
+              measured({DType::float64, DType::int64, data_of(b), data_of(a)}).max_abs);
+    return measured({DType::float64, DType::int64, data_of(b), data_of(a)}).max_abs;
+  };
+  const std::int64_t even = std::int64_t{1} << 53, odd = even + 2;  // their significands
+  EXPECT_EQ(max_abs(0, even + 1), 0x1p53);                          // ties go to the even one
+  EXPECT_EQ(max_abs(0, odd + 1), 0x1p53 + 4);
+  EXPECT_EQ(max_abs(5e-324, even + 1), 0x1p53);
+  EXPECT_EQ(max_abs(-5e-324, even + 1), 0x1p53 + 2);
+  EXPECT_EQ(max_abs(5e-324, odd + 1), 0x1p53 + 2);
+  EXPECT_EQ(max_abs(-5e-324, odd + 1), 0x1p53 + 4);
+  EXPECT_EQ(max_abs(5e-324, -even - 1), 0x1p53 + 2);
+  EXPECT_EQ(max_abs(-DBL_MAX, INT64_MAX), DBL_MAX);
+}
+
 TEST(MeasureBlock, FindsCastsWithinHalfAUlp) {
   Random random(5);
   std::vector<double> doubles(5000);

@@ -146,15 +146,15 @@ std::size_t naive_ulp_bin(const Ulps& ulps) {
 
 namespace {
 
-__extension__ using Wide = __int128;
+// 113 bits: what rounding the difference of two 64-bit numbers twice would change needs more of them.
+#if LDBL_MANT_DIG >= 113
+using Quad = long double;
+#else
+__extension__ using Quad = __float128;
+#endif
 
-double naive_difference(const NumberLayout& b, const NumberLayout& a, std::size_t bytes, long double before,
-                        long double after) {
-  const bool reals = b.kind == 'f' || a.kind == 'f' || b.kind == 'p' || a.kind == 'p';
-  if (bytes == 8 && !reals) return static_cast<double>(static_cast<Wide>(after) - static_cast<Wide>(before));
-  if (bytes == 8 && (b.kind == 'i' || b.kind == 'u' || a.kind == 'i' || a.kind == 'u'))
-    return static_cast<double>(after - before);
-  return static_cast<double>(after) - static_cast<double>(before);
+double naive_difference(long double before, long double after) {
+  return static_cast<double>(static_cast<Quad>(after) - static_cast<Quad>(before));
 }
 
 }  // namespace
@@ -163,8 +163,6 @@ NaiveDrift naive_drift(DType b, DType a, const Data& before, const Data& after) 
   NaiveDrift naive;
   Drift& drift = naive.drift;
   const NumberLayout &bl = number_layouts().at(b), &al = number_layouts().at(a);
-  const std::size_t bytes = std::max(info(b).itemsize / static_cast<std::size_t>(bl.components),
-                                     info(a).itemsize / static_cast<std::size_t>(al.components));
   drift.before = b, drift.after = a;
   drift.elements = before.size() / info(b).itemsize;
   bool mismatched = false;
@@ -193,7 +191,7 @@ NaiveDrift naive_drift(DType b, DType a, const Data& before, const Data& after) 
     Ulps ulps;
     long double d[2];
     for (int c = 0; c < 2; ++c) {
-      const double difference = naive_difference(bl, al, bytes, x.part[c], y.part[c]);
+      const double difference = naive_difference(x.part[c], y.part[c]);
       d[c] = std::isinf(difference) ? y.part[c] - x.part[c] : difference;
       drift.difference_squares += d[c] * d[c];
       drift.before_squares += x.part[c] * x.part[c];

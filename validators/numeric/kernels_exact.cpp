@@ -28,12 +28,19 @@ Element decode(const NumberFormat& format, const std::byte* at) {
 
 bool differs_in_sign(long double a, long double b) { return std::signbit(a) != std::signbit(b); }
 
-// after − before, rounded once where both are integers or neither is a wide one.
+// after − before, rounded once.
 double difference_of(const Pairing& pairing, long double before, long double after) {
   const bool wide = pairing.before.is_wide_integer() || pairing.after.is_wide_integer();
   if (!wide) return static_cast<double>(after) - static_cast<double>(before);
-  if (!pairing.scale.is_integer) return static_cast<double>(after - before);
-  return static_cast<double>(static_cast<WideInteger>(after) - static_cast<WideInteger>(before));
+  if (pairing.scale.is_integer)
+    return static_cast<double>(static_cast<WideInteger>(after) - static_cast<WideInteger>(before));
+  const long double sum = after - before, part = sum - after;
+  const long double lost = (after - (sum - part)) - (before + part);  // Knuth's two-sum: exact
+  const auto nearest = static_cast<double>(sum);
+  if (lost == 0) return nearest;
+  // Where `sum` lies midway between two doubles, what it lost decides.
+  const double other = std::nextafter(nearest, lost > 0 ? INFINITY : -INFINITY);
+  return sum - nearest == other - sum ? other : nearest;
 }
 
 // What sums take for the difference: exact where integers are wide, and going on where doubles end.
