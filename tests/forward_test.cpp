@@ -136,16 +136,16 @@ TEST(ForwardVerdict, OfOneRunAgainstItselfPassesWithoutAnyDistance) {
 }
 
 TEST(ForwardVerdict, OfHonestRunsPasses) {
-  rc::check("whatever the noise", [](std::uint32_t seed) {
+  EXPECT_TRUE(rc::check("whatever the noise", [](std::uint32_t seed) {
     const Sides sides = honest_sides(seed, 5, 100, {{"fc", "Linear"}, {"", "Net"}});
     const ForwardVerdict verdict = judged(sides.before, sides.after);
     RC_ASSERT(verdict.outcome == ForwardOutcome::pass);
     RC_ASSERT(!verdict.first_module);
-  });
+  }));
 }
 
 TEST(ForwardVerdict, DoesNotDependOnTheUnitOfTheOutputs) {
-  rc::check("powers of two change no ratio", [](std::uint32_t seed) {
+  EXPECT_TRUE(rc::check("powers of two change no ratio", [](std::uint32_t seed) {
     Sides sides = honest_sides(seed, 3, 50);
     const ForwardVerdict verdict = judged(sides.before, sides.after);
     const int exponent = *rc::gen::inRange(-60, 60);
@@ -157,11 +157,11 @@ TEST(ForwardVerdict, DoesNotDependOnTheUnitOfTheOutputs) {
       RC_ASSERT(scaled.outputs[i].rounding->ratio() == verdict.outputs[i].rounding->ratio());
       RC_ASSERT(scaled.outputs[i].rounding_inf->ratio() == verdict.outputs[i].rounding_inf->ratio());
     }
-  });
+  }));
 }
 
 TEST(ForwardVerdict, HasTheRatiosOfTheFormulas) {
-  rc::check("computed again in long double", [](std::uint32_t seed) {
+  EXPECT_TRUE(rc::check("computed again in long double", [](std::uint32_t seed) {
     Sampler sampler(seed);
     const Numbers exact = sampler.exact(40), zero(40, 0.0);
     const Numbers yb = sampler.f32(exact), zb = sampler.f64(exact), ya = sampler.f32(exact),
@@ -188,13 +188,13 @@ TEST(ForwardVerdict, HasTheRatiosOfTheFormulas) {
     RC_ASSERT(near(row.closeness->snr_db, 20 * std::log10(before / apart)));
     RC_ASSERT(near(row.closeness->relative, apart / before));
     RC_ASSERT(std::fabs(row.closeness->max_abs - worst) <= 1e-15L);
-  });
+  }));
 }
 
 // --- Faults of known size
 
 TEST(ForwardVerdict, FailsForAFaultAboveTheBoundAndPassesBelow) {
-  rc::check("a relative fault in both precisions", [](std::uint32_t seed) {
+  EXPECT_TRUE(rc::check("a relative fault in both precisions", [](std::uint32_t seed) {
     Sampler sampler(seed);
     const Numbers exact = sampler.exact(100);
     const Numbers y = sampler.f32(exact);
@@ -210,7 +210,7 @@ TEST(ForwardVerdict, FailsForAFaultAboveTheBoundAndPassesBelow) {
       RC_ASSERT(verdict.outputs.at(0).semantic->within() == (factor < 1));
       RC_ASSERT((verdict.outcome == ForwardOutcome::fail) == (factor > 1));
     }
-  });
+  }));
 }
 
 TEST(ForwardVerdict, SeesInDoubleWhatDrownsInTheNoiseOfFloat32) {

@@ -146,15 +146,20 @@ std::size_t naive_ulp_bin(const Ulps& ulps) {
 
 namespace {
 
-// 113 bits: what rounding the difference of two 64-bit numbers twice would change needs more of them.
-#if LDBL_MANT_DIG >= 113
+#if LDBL_MANT_DIG == 113
 using Quad = long double;
 #else
 __extension__ using Quad = __float128;
 #endif
+__extension__ using QuadBits = unsigned __int128;
 
+// Rounded once: 113 bits rounded to odd have what decides the rounding to 53 (Boldo and Melquiond, 2008).
 double naive_difference(long double before, long double after) {
-  return static_cast<double>(static_cast<Quad>(after) - static_cast<Quad>(before));
+  const Quad b = before, a = after, difference = a - b, part = difference - a;
+  const Quad lost = (a - (difference - part)) - (b + part);
+  auto bits = std::bit_cast<QuadBits>(difference);
+  if (lost != 0 && bits % 2 == 0) (lost > 0) == (difference > 0) ? ++bits : --bits;
+  return static_cast<double>(std::bit_cast<Quad>(bits));
 }
 
 }  // namespace
