@@ -110,6 +110,90 @@ TEST(Pairing, APrefixThatBecameAnotherIsNamed) {
                           "head.weight → head.weight"));
 }
 
+// As many layers as real models have: what names have in common is in their middle.
+TEST(Pairing, ComponentsInsideNamesThatBecameOthersThroughoutMeet) {
+  Maker before, after;
+  std::vector<std::string> expected;
+  for (int layer = 0; layer < 40; ++layer)
+    for (const std::string name : {"weight", "bias"}) {
+      const std::string block = "blocks." + std::to_string(layer);
+      before.tensor({block + ".attn." + name});
+      after.tensor({block + ".attention.inner." + name});
+      expected.push_back(block + ".attn." + name + " → " + block + ".attention.inner." + name +
+                         " (attn → attention.inner)");
+    }
+  EXPECT_THAT(rows(pair_by_name(before, after)), testing::ElementsAreArray(expected));
+}
+
+TEST(Pairing, AComponentThatCameOrWentThroughoutIsSeenThrough) {
+  Maker before, after;
+  for (int layer = 0; layer < 12; ++layer) {
+    const std::string block = "blocks." + std::to_string(layer);
+    before.tensor({block + ".inner.attn.weight"});
+    after.tensor({block + ".attn.weight"});
+  }
+  const std::vector<std::string> there = rows(pair_by_name(before, after));
+  ASSERT_EQ(there.size(), 12u);
+  EXPECT_EQ(there[11], "blocks.11.inner.attn.weight → blocks.11.attn.weight (component inner)");
+  const std::vector<std::string> back = rows(pair_by_name(after, before));
+  ASSERT_EQ(back.size(), 12u);
+  EXPECT_EQ(back[11], "blocks.11.attn.weight → blocks.11.inner.attn.weight (component inner)");
+}
+
+TEST(Pairing, EndsOfNamesAloneThatDifferAreNoRenaming) {
+  Maker before, after;
+  for (const std::string layer : {"a", "b", "c"}) {
+    before.tensor({layer + ".weight"}).tensor({layer + ".bias"});
+    after.tensor({layer + ".weight"}).tensor({layer + ".scale"});
+  }
+  EXPECT_THAT(rows(pair_by_name(before, after)),
+              ElementsAre("a.weight → a.weight", "a.bias → ", "b.weight → b.weight", "b.bias → ",
+                          "c.weight → c.weight", "c.bias → ", " → a.scale", " → b.scale", " → c.scale"));
+}
+
+// Where names leave a choice: by the last letter of a path, those of before are equal to those of after.
+TEST(Pairing, OfTwoRenamingsThatWantTheSameTensorsEqualContentsDecide) {
+  Maker before, after;
+  for (const std::string part : {"ema", "model"})
+    for (const std::string name : {"fc.weight", "fc.bias"}) before.tensor({part, name});
+  after.tensor({"fc.weight"}).tensor({"fc.bias"});
+  for (const std::string equal : {"ema", "model"}) {
+    Pairing pairing = pair_trees(before.checkpoint(), after.checkpoint());
+    match_by_name(pairing, before.checkpoint(), after.checkpoint(),
+                  [&](Side side, const SidedTensor& one) -> std::string {
+                    if (side == Side::after) return equal;
+                    return one.path.str().substr(0, one.path.str().find('.'));
+                  });
+    const std::vector<std::string> all = rows(pairing);
+    EXPECT_THAT(all, testing::Contains(equal + ".fc.weight → fc.weight (prefix " + equal + ".)"));
+    EXPECT_THAT(all, testing::Contains(equal + ".fc.bias → fc.bias (prefix " + equal + ".)"));
+  }
+}
+
+TEST(Pairing, OfTwoRenamingsThatWantTheSameTensorsTheFirstInTheFileWinsWhereContentsDoNotTell) {
+  Maker before, after;
+  for (const std::string part : {"q", "k"}) before.tensor({part + ".weight"}).tensor({part + ".bias"});
+  for (const std::string part : {"z", "y"}) after.tensor({part + ".weight"}).tensor({part + ".bias"});
+  Pairing pairing = pair_by_name(before, after);
+  EXPECT_THAT(rows(pairing), testing::Contains("q.weight → "));
+  match_by_likely_name(pairing, before.checkpoint(), after.checkpoint());
+  EXPECT_THAT(rows(pairing),
+              ElementsAre("q.weight → z.weight (prefix q. → z.)", "q.bias → z.bias (prefix q. → z.)",
+                          "k.weight → y.weight (prefix k. → y.)", "k.bias → y.bias (prefix k. → y.)"));
+}
+
+TEST(Pairing, NamesThatBecomeOneOnEitherSideAreLeftToTheirContents) {
+  Maker before, after;
+  before.tensor({"e.module.w"}).tensor({"e._orig_mod.w"}).tensor({"z"});
+  after.tensor({"e.w"}).tensor({"z"});
+  Pairing pairing = pair_trees(before.checkpoint(), after.checkpoint());
+  match_by_name(pairing, before.checkpoint(), after.checkpoint(), [](Side, const SidedTensor& one) {
+    return std::string(one.path == "e.module.w" ? "other" : "one");
+  });
+  EXPECT_THAT(rows(pairing),
+              ElementsAre("e.module.w → ", testing::StartsWith("e._orig_mod.w → e.w"), "z → z"));
+}
+
 TEST(Pairing, WrappersInsideNamesAreSeenThrough) {
   Maker before, after;
   before.tensor({"net.module.conv.weight"}).tensor({"other"}, {9});
@@ -126,6 +210,18 @@ TEST(Pairing, WeightNormMeetsItsParametrization) {
   EXPECT_THAT(rows(pair_by_name(before, after)),
               ElementsAre("c.weight_g → c.parametrizations.weight.original0 (known renaming)",
                           "c.weight_v → c.parametrizations.weight.original1 (known renaming)"));
+}
+
+TEST(Pairing, SpectralNormMeetsItsParametrization) {
+  Maker before, after;
+  before.tensor({"c.weight_orig"}, {4, 3}).tensor({"c.weight_u"}, {4}).tensor({"c.weight_v"}, {3});
+  after.tensor({"c.parametrizations.weight.original"}, {4, 3})
+      .tensor({"c.parametrizations.weight.0._u"}, {4})
+      .tensor({"c.parametrizations.weight.0._v"}, {3});
+  EXPECT_THAT(rows(pair_by_name(before, after)),
+              ElementsAre("c.weight_orig → c.parametrizations.weight.original (known renaming)",
+                          "c.weight_u → c.parametrizations.weight.0._u (known renaming)",
+                          "c.weight_v → c.parametrizations.weight.0._v (known renaming)"));
 }
 
 TEST(Pairing, AnotherShapeUnderAnotherNameIsNoMatch) {
@@ -213,6 +309,15 @@ TEST(Tying, ATensorThatWasTiedAndIsNotAnyMoreIsSeen) {
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_TRUE(changes[0].tied_before);
   EXPECT_THAT(changes[0].rows, ElementsAre(0u, 1u));
+}
+
+TEST(Tying, OfATieThatFellApartOnePerPartIsNamed) {
+  Maker before, after;
+  before.tensor({"a"}).tied({"b"}, 0).tied({"c"}, 0);
+  after.tensor({"a"}).tied({"b"}, 0).tensor({"c"});
+  const auto changes = compare_ties(before.checkpoint(), after.checkpoint(), pair_by_name(before, after));
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_THAT(changes[0].rows, ElementsAre(0u, 2u));  // b still shares the memory of a
 }
 
 TEST(Tying, TheSameTiesOnBothSidesAreNoChange) {

@@ -155,14 +155,17 @@ void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_store
   if (as_stored)
     for (const convert::Rule& rule : convert::rules())
       if (rule.when != convert::When::asked) options.without.emplace_back(rule.id);
+  // People name tensors as reports do: by the paths that the other rules leave.
+  const convert::Rule& filter = *convert::find_rule("filter");
+  options.without.emplace_back(filter.id);
   convert::apply_rules(opened.checkpoint, options, opened.changes);
+  filter.apply(opened.checkpoint, options, opened.changes);
 }
 
 Pairing pair_tensors(const Opened& before, const Opened& after, const structure::NameMap& names,
                      const TensorViews& views_before, const TensorViews& views_after) {
   Pairing pairing = structure::pair_trees(before.checkpoint, after.checkpoint);
   structure::match_by_map(pairing, names);
-  structure::match_by_name(pairing, before.checkpoint, after.checkpoint);
   // A single number, and a tensor without data, is equal to others by chance.
   const auto by = [&](auto content) {
     return [&, content](structure::Side side, const structure::SidedTensor& one) -> std::string {
@@ -173,8 +176,10 @@ Pairing pair_tensors(const Opened& before, const Opened& after, const structure:
       return content((is_before ? views_before : views_after).view(one.tensor)).value_or("");
     };
   };
+  structure::match_by_name(pairing, before.checkpoint, after.checkpoint, by(content_hash));
   structure::match_by_content(pairing, by(content_hash), kByContent);
   structure::match_by_content(pairing, by(value_key), kByNumbers);
+  structure::match_by_likely_name(pairing, before.checkpoint, after.checkpoint);
   return pairing;
 }
 
@@ -188,6 +193,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
 
   const TensorViews views_before(before.checkpoint), views_after(after.checkpoint);
   Pairing pairing = pair_tensors(before, after, names, views_before, views_after);
+  leave_out(options.rules, pairing, file);
   list_values(pairing, before, after, file);
   list_ties(structure::compare_ties(before.checkpoint, after.checkpoint, pairing), pairing, before, after,
             file);

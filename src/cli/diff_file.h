@@ -66,7 +66,8 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
 // The steps that other verbs need too.
 Opened open_for_comparison(const std::string& path);
 // Into the layout of 2.x, in memory: names, steps and scalers as convert would write them; `as_stored` only
-// selects and renames as asked.  Storages stay whole, so that every view can be read where it lies.
+// selects and renames as asked.  What is included and excluded goes by the names that this leaves, which are
+// those of reports.  Storages stay whole, so that every view can be read where it lies.
 void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_stored);
 
 }  // namespace ferry::cli

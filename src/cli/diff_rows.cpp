@@ -21,6 +21,8 @@ using structure::kNoTensor;
 // The same part of both: one of them may be that part already.
 convert::RuleOptions options_of(const DiffOptions& options, bool is_before) {
   convert::RuleOptions rules = options.rules;
+  rules.includes.clear();  // of pairs: see leave_out
+  rules.excludes.clear();
   if (is_before) return rules;
   rules.renames.clear();
   rules.recipe.reset();
@@ -85,7 +87,9 @@ class Scope {
       if (!match.paired()) continue;
       paired_by_storage_[rich_.checkpoint.tensors[mine(match).tensor].storage].push_back(&match);
       const std::string_view part = parts_.find(mine(match).path);
-      if (!part.empty()) parts_met_.insert(part);
+      if (part.empty()) continue;
+      parts_met_.insert(part);
+      same_root_ = same_root_ || match.before.path == match.after.path;
     }
   }
 
@@ -101,6 +105,8 @@ class Scope {
         }
     const std::string_view part = parts_.find(mine(match).path);
     if (part.empty() || parts_met_.contains(part)) return;
+    // Where the other file holds parts of the model under their names, one of them is missing.
+    if (same_root_ && parts_.holds_tensors_only(part)) return;
     row.state = DiffState::not_compared;
     row.why = "the other file holds nothing of " + std::string(part);
     ++parts_left_[part];
@@ -126,8 +132,27 @@ class Scope {
   FileDiff& file_;
   std::unordered_map<std::uint32_t, std::vector<const structure::TensorMatch*>> paired_by_storage_;
   std::unordered_set<std::string_view> parts_met_;
+  bool same_root_ = false;  // some part is there under its own name
   std::map<std::string_view, std::size_t> parts_left_;
 };
+
+// Dicts of dicts whose values are tensors, by text: state_dicts, not states of optimizers.
+bool holds_tensors_only(const ValueGraph& graph, NodeId part) {
+  const Paths paths(graph, part, Reach::containers);
+  std::vector<bool> attached(paths.visits().size());  // _metadata and what is in it
+  for (std::size_t at = 0; at < paths.visits().size(); ++at) {
+    const Paths::Visit& visit = paths.visits()[at];
+    attached[at] = at > 0 && (visit.slot == Paths::kAttributes || attached[visit.parent]);
+    if (attached[at]) continue;
+    if (graph.kind(visit.node) != Kind::dict) return false;
+    for (std::size_t i = 0; i < graph.entry_count(visit.node); ++i) {
+      const Entry entry = graph.entry(visit.node, i);
+      const Kind kind = graph.kind(entry.value);
+      if (!graph.is_text(entry.key) || (kind != Kind::tensor && kind != Kind::dict)) return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -135,8 +160,15 @@ Parts::Parts(const ValueGraph& graph) {
   if (graph.kind(graph.root()) != Kind::dict) return;
   for (std::size_t i = 0; i < graph.entry_count(graph.root()); ++i) {
     const Entry entry = graph.entry(graph.root(), i);
-    if (report::holds_items(graph.kind(entry.value))) names_.push_back(key_text(graph, entry.key));
+    if (!report::holds_items(graph.kind(entry.value))) continue;
+    names_.push_back(key_text(graph, entry.key));
+    tensors_only_.push_back(cli::holds_tensors_only(graph, entry.value));
   }
+}
+
+bool Parts::holds_tensors_only(std::string_view part) const {
+  const auto found = std::ranges::find(names_, part);
+  return found != names_.end() && tensors_only_[static_cast<std::size_t>(found - names_.begin())];
 }
 
 std::string_view Parts::find(std::string_view path) const {
@@ -190,6 +222,23 @@ std::string why_incomparable(const Checkpoint& before, const structure::SidedTen
   return have[0]   ? "has no data in after: a meta tensor"
          : have[1] ? "has no data in before: a meta tensor"
                    : "has no data in either file: a meta tensor";
+}
+
+void leave_out(const convert::RuleOptions& wanted, structure::Pairing& pairing, FileDiff& file) {
+  if (wanted.includes.empty() && wanted.excludes.empty()) return;
+  const auto matches = [](const std::vector<std::string>& globs, const structure::TensorMatch& match) {
+    return std::ranges::any_of(globs, [&](const std::string& glob) {
+      return (match.before.tensor != kNoTensor && glob_match(glob, match.before.path)) ||
+             (match.after.tensor != kNoTensor && glob_match(glob, match.after.path));
+    });
+  };
+  const std::size_t left_out = std::erase_if(pairing.tensors, [&](const structure::TensorMatch& match) {
+    return (!wanted.includes.empty() && !matches(wanted.includes, match)) || matches(wanted.excludes, match);
+  });
+  if (pairing.tensors.empty())
+    throw Error(Code::nothing_selected, "no tensor is left after --include and --exclude");
+  if (left_out > 0)
+    file.remarks.push_back({Code::excluded, "", report::plural(left_out, "tensor", "tensors") + " left out"});
 }
 
 void list_values(const structure::Pairing& pairing, const Opened& before, const Opened& after,

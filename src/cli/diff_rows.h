@@ -33,6 +33,10 @@ std::string why_incomparable(const Checkpoint& before, const structure::SidedTen
                              const Checkpoint& after, const structure::SidedTensor& other,
                              report::TensorRow& row);
 
+// Keeps the pairs that --include and --exclude want, by the paths of either side: those of reports.  Throws
+// Code::nothing_selected when none is left.
+void leave_out(const convert::RuleOptions& wanted, structure::Pairing& pairing, report::FileDiff& file);
+
 void list_values(const structure::Pairing& pairing, const Opened& before, const Opened& after,
                  report::FileDiff& file);
 void list_ties(const std::vector<structure::TyingChange>& changes, const structure::Pairing& pairing,
@@ -44,13 +48,16 @@ class Parts {
   explicit Parts(const ValueGraph& graph);
   // The part that holds a path; empty when none does.
   std::string_view find(std::string_view path) const;
+  bool holds_tensors_only(std::string_view part) const;  // a state_dict, or several
 
  private:
   std::vector<std::string> names_;
+  std::vector<bool> tensors_only_;
 };
 
 // Where the other file can hold named tensors only, what it lacks beside them does not count: values, tied
-// copies, and parts of which it has nothing (the optimizer of a training state).  Said as remarks.
+// copies, and parts of which it has nothing: the optimizer of a training state, and other models where the
+// one it holds has lost the name of its part.  Said as remarks.
 void narrow_scope(const structure::Pairing& pairing, const Opened& rich, const Parts& parts,
                   structure::Side side, report::FileDiff& file);
 

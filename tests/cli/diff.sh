@@ -31,6 +31,15 @@ silent
 expect 1 diff "$old" clean.pth --as-stored
 stdout_has 'optimizer_state.state.0.step'
 
+# Tensors are named as reports name them, whatever prefix one of the files has.
+expect 0 diff "$old" clean.pth --include 'model_state.cnn*'
+stdout_has 'identical but for 6 listed changes: 6 tensors'
+stdout_has '86 tensors left out'
+expect 0 diff "$old" clean.pth --exclude 'model_state.*'
+stdout_has '60 tensors'
+expect 2 diff "$old" clean.pth --include nothing
+stderr_has 'TF409'
+
 # One bit of one weight, in a format that has no checksums.
 flip "$old" flipped.pth.tar -100 0x40
 expect 1 diff flipped.pth.tar clean.pth

@@ -53,15 +53,23 @@ Pairing pair_trees(const Checkpoint& before, const Checkpoint& after);
 using NameMap = std::vector<std::pair<std::string, std::string>>;
 void match_by_map(Pairing& pairing, const NameMap& names);
 
+// What tensors that hold the same have in common; empty where that says nothing.
+enum class Side : std::uint8_t { before, after };
+using ContentKey = std::function<std::string(Side, const SidedTensor&)>;
+
 // Tensors without a partner meet where their names differ in a known way and their shapes agree up to the
-// order of axes: other containers around the same path, a prefix that all of one part have, parametrizations
-// of later versions.
-void match_by_name(Pairing& pairing, const Checkpoint& before, const Checkpoint& after);
+// order of axes: other containers around the same path, wrappers, parametrizations of later versions, a
+// prefix or a run of components that became another throughout.  Where two such renamings want the same
+// tensors, only one under which most of them are equal by `key` is believed.
+void match_by_name(Pairing& pairing, const Checkpoint& before, const Checkpoint& after,
+                   const ContentKey& key = {});
+
+// Of renamings that want the same tensors, the one that most names bear out, and then the one that comes
+// first in the files: for what contents did not tell.
+void match_by_likely_name(Pairing& pairing, const Checkpoint& before, const Checkpoint& after);
 
 // Tensors without a partner meet where `key` is the same and not empty; of several with one key, those whose
 // names end alike come first.  `what` is what the report says: "content".
-enum class Side : std::uint8_t { before, after };
-using ContentKey = std::function<std::string(Side, const SidedTensor&)>;
 void match_by_content(Pairing& pairing, const ContentKey& key, std::string_view what);
 
 // Puts the rows into the order of before, what was added behind; match_… keep it.

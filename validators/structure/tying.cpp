@@ -48,16 +48,16 @@ Groups groups_of(const std::vector<std::uint32_t>& leaders) {
   return groups;
 }
 
-// Members of `groups` that `others` do not hold together.
+// Of each group that `others` do not hold together one member of every part it fell into: those that are
+// apart.
 void add_changes(const Groups& groups, const std::vector<std::uint32_t>& others,
                  const std::vector<std::size_t>& rows, bool tied_before, std::vector<TyingChange>& changes) {
   for (const auto& [leader, members] : groups) {
-    std::unordered_set<std::uint32_t> apart;
-    for (const std::size_t member : members) apart.insert(others[member]);
-    if (apart.size() == 1) continue;
+    std::unordered_set<std::uint32_t> parts;
     TyingChange change{{}, tied_before};
-    for (const std::size_t member : members) change.rows.push_back(rows[member]);
-    changes.push_back(std::move(change));
+    for (const std::size_t member : members)
+      if (parts.insert(others[member]).second) change.rows.push_back(rows[member]);
+    if (parts.size() > 1) changes.push_back(std::move(change));
   }
 }
 

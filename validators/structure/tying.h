@@ -16,8 +16,10 @@ std::vector<std::uint32_t> find_ties(const Checkpoint& checkpoint, const std::ve
 
 // Rows of a pairing that are one tensor on one side and not on the other.
 struct TyingChange {
-  std::vector<std::size_t> rows;  // of Pairing::tensors, paired ones
-  bool tied_before = false;       // all of them were tied; else all of them are tied in after
+  // Of Pairing::tensors, paired ones: one of every part that the tensors fall into on the side where they are
+  // apart.
+  std::vector<std::size_t> rows;
+  bool tied_before = false;  // they were tied; else they are tied in after
 };
 std::vector<TyingChange> compare_ties(const Checkpoint& before, const Checkpoint& after,
                                       const Pairing& pairing);

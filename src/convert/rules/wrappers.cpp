@@ -1,30 +1,19 @@
-// Names that torch.compile, FSDP and activation checkpointing put before those of the modules they wrap.
-// Around a whole model they are on every key (prefixes.cpp); around parts of it they stand inside names:
-// layers.0._fsdp_wrapped_module.weight.  No model has modules of these names itself.
-#include <array>
-
+// Names of wrappers (core/wrapper_names.h).  Around a whole model they are on every key (prefixes.cpp);
+// around parts of it they stand inside names.
 #include "src/convert/layout_fix.h"
 #include "src/convert/rules/apply.h"
 #include "src/convert/state_dict.h"
+#include "src/core/wrapper_names.h"
 
 namespace ferry::convert {
 namespace {
-
-constexpr auto kWrappers = std::to_array<std::string_view>(
-    {"_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module"});
-
-bool is_wrapper(std::string_view part) {
-  for (const std::string_view wrapper : kWrappers)
-    if (part == wrapper) return true;
-  return false;
-}
 
 std::string unwrapped(std::string_view name) {
   std::string kept;
   while (true) {
     const std::size_t dot = name.find('.');
     const std::string_view part = name.substr(0, dot);
-    if (!is_wrapper(part)) kept.append(kept.empty() ? "" : ".").append(part);
+    if (!is_wrapper_name(part)) kept.append(kept.empty() ? "" : ".").append(part);
     if (dot == std::string_view::npos) return kept;
     name.remove_prefix(dot + 1);
   }
