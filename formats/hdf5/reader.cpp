@@ -47,6 +47,10 @@ class CheckpointBuilder {
     for (std::uint32_t i = 0; i < objects_.size(); ++i)
       if (objects_[i].kind == Object::Kind::group) checkpoint_.values.set_items(nodes_[i], entries_[i]);
     checkpoint_.values.set_root(nodes_[0]);
+    for (const Attribute& attribute : objects_[0].attributes)
+      if (attribute.name == "torchferry" && attribute.kind == Attribute::Kind::text &&
+          attribute.shape.empty())
+        checkpoint_.container.provenance = attribute.texts.at(0);
     checkpoint_.note(
         nodes_[0], Code::no_checksums,
         "an HDF5 file carries no checksums of plain data: a flipped bit in a weight cannot be seen");

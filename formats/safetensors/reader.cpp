@@ -10,12 +10,13 @@
 namespace ferry::safetensors {
 namespace {
 
+constexpr std::string_view kProvenanceKey = "torchferry";  // where a conversion came from
 constexpr std::size_t kMetadataNamed = 10;
 constexpr std::size_t kMetadataValueMax = 80;  // characters shown of each
 
 // What save_file of the Python package writes by itself says nothing about the tensors.
 bool is_boilerplate(const std::pair<std::string, std::string>& item) {
-  if (item.first == "torchferry") return true;  // where a conversion came from
+  if (item.first == kProvenanceKey) return true;
   static constexpr std::array<std::string_view, 7> kFrameworks = {"pt",  "np",  "tf",    "flax",
                                                                   "mlx", "jax", "paddle"};
   return item.first == "format" &&
@@ -44,6 +45,11 @@ class Aliases {
   const ValueGraph& graph_;
   std::map<std::string, NodeId, std::less<>> tensors_;
 };
+
+void take_provenance(Checkpoint& checkpoint, const Header& header) {
+  for (const auto& item : header.metadata)
+    if (item.first == kProvenanceKey) checkpoint.container.provenance = item.second;
+}
 
 void add_aliases(Checkpoint& checkpoint, Header& header) {
   // Most files have nothing else, and then no map of all names is needed.
@@ -124,6 +130,7 @@ Checkpoint open_safetensors(SourcePtr source, const Limits&) {
   Checkpoint checkpoint;
   checkpoint.source = std::move(source);
   checkpoint.container.format = "safetensors";
+  take_provenance(checkpoint, header);
   const std::size_t count = header.entries.size();
   checkpoint.storages.reserve(count);
   checkpoint.tensors.reserve(count);

@@ -99,6 +99,20 @@ void Records::describe(Checkpoint& checkpoint) const {
   container.format_version = find(".format_version") != nullptr;
   container.storage_alignment = find(".storage_alignment") != nullptr;
   container.serialization_id = find(".data/serialization_id") != nullptr;
+  container.provenance = provenance();
+}
+
+// Empty also where it cannot be read: a checkpoint needs it for nothing.
+std::string Records::provenance() const {
+  constexpr std::uint64_t kSizeMax = std::uint64_t{1} << 20;
+  const zip::Record* const record = find(".data/torchferry.json");
+  if (record == nullptr) return {};
+  try {
+    const std::vector<std::byte> bytes = archive_.read(*record, kSizeMax);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 std::vector<std::byte> Records::read_program(const zip::Record& record, const Limits& limits) const {

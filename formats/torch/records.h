@@ -46,6 +46,7 @@ class Records {
 
  private:
   const zip::Record* find_version() const;
+  std::string provenance() const;
 
   zip::Archive archive_;
   std::string root_;

@@ -21,7 +21,10 @@ struct Provenance {
   std::string source_name;  // base name only
   std::uint64_t source_size = 0;
   std::vector<std::string> rules;  // identifiers of the rules that changed something
-  std::string layout;              // "keep" or "clean"
+  // What was asked beyond the layout, as on the command line: "--select", "model_state".  A file that was
+  // converted without such options has no "options" in its record.
+  std::vector<std::string> options;
+  std::string layout;  // "keep" or "clean"
 };
 
 // One object of JSON and a line feed.  Fixed in size for a given provenance: the hash always has 32 digits.

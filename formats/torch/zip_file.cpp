@@ -53,13 +53,17 @@ std::string json_text(std::string_view given) {
 }  // namespace
 
 std::string provenance_text(const Provenance& provenance, std::string_view source_hash) {
-  std::string rules;
-  for (const std::string& rule : provenance.rules) rules += (rules.empty() ? "" : ", ") + json_text(rule);
+  const auto list = [](const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + json_text(text);
+    return "[" + all + "]";
+  };
   return "{\"schema\": \"torchferry.provenance/1\", \"tool\": \"torchferry\", \"version\": " +
          json_text(provenance.tool_version) + ", \"layout\": " + json_text(provenance.layout) +
          ", \"source\": {\"name\": " + json_text(provenance.source_name) +
          ", \"size\": " + std::to_string(provenance.source_size) + ", \"xxh3_128\": \"" +
-         std::string(source_hash) + "\"}, \"rules\": [" + rules + "]}\n";
+         std::string(source_hash) + "\"}, \"rules\": " + list(provenance.rules) +
+         (provenance.options.empty() ? "" : ", \"options\": " + list(provenance.options)) + "}\n";
 }
 
 ZipFile::ZipFile(const Checkpoint& checkpoint, Provenance provenance) : provenance_(std::move(provenance)) {

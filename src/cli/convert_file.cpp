@@ -14,6 +14,7 @@
 #include "formats/formats.h"
 #include "formats/salvage.h"
 #include "formats/torch/write.h"
+#include "src/cli/conversion.h"
 #include "src/cli/outputs.h"
 #include "src/cli/recipes.h"
 #include "src/convert/rule.h"
@@ -75,6 +76,7 @@ torch::Provenance provenance_of(const Job& job, std::uint64_t source_size, const
   provenance.source_name = base_name(job.source.path);
   provenance.source_size = source_size;
   provenance.layout = options.rules.layout == convert::Layout::keep ? "keep" : "clean";
+  provenance.options = options_for_record(options.rules);
   for (const Change& change : changes.changes()) {
     const std::string name = code_name(change.code);
     auto& rules = provenance.rules;

@@ -177,7 +177,8 @@ Pairing pair_tensors(const Opened& before, const Opened& after, const structure:
     };
   };
   structure::match_by_name(pairing, before.checkpoint, after.checkpoint, by(content_hash));
-  structure::match_by_content(pairing, by(content_hash), kByContent);
+  const bool renamed = before.result_was_renamed || after.result_was_renamed;
+  structure::match_by_content(pairing, by(content_hash), renamed ? kByRename : kByContent);
   structure::match_by_content(pairing, by(value_key), kByNumbers);
   structure::match_by_likely_name(pairing, before.checkpoint, after.checkpoint);
   return pairing;

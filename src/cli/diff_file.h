@@ -31,6 +31,8 @@ struct Judgement {
 
 // How tensors were paired that no rule of names explains: what TensorRow::matched_by says.
 inline constexpr std::string_view kByContent = "content", kByNumbers = "the same numbers";
+// By content too, where the conversion between the two was asked for other names.
+inline constexpr std::string_view kByRename = "--rename of the conversion";
 
 // What the options ask for: the policy first, so that the command line has the last word.
 Judgement judgement_of(const DiffOptions& options);

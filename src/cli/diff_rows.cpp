@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "src/cli/conversion.h"
 #include "src/core/error.h"
 #include "src/core/paths.h"
 #include "src/core/text.h"
@@ -27,6 +29,34 @@ convert::RuleOptions options_of(const DiffOptions& options, bool is_before) {
   rules.renames.clear();
   rules.recipe.reset();
   return rules;
+}
+
+// Where the other file is a conversion of this one, by the size that its record gives: what that was asked.
+// What diff itself is asked comes first.
+std::optional<convert::RuleOptions> asked_of(const Opened& source, const Opened& result,
+                                             const DiffOptions& options) {
+  if (options.as_stored || !options.rules.select.empty() || !options.rules.renames.empty() ||
+      options.rules.recipe)
+    return {};
+  if (!source.checkpoint.container.provenance.empty()) return {};  // two conversions
+  const std::optional<Conversion> conversion = conversion_that_made(result.checkpoint);
+  if (!conversion || conversion->source_size != source.checkpoint.source->size()) return {};
+  return conversion->asked;
+}
+
+// As the conversion did: what it selected and filtered goes by the names that are stored.
+void ask(const convert::RuleOptions& asked, Opened& source, convert::RuleOptions& rules) {
+  for (const std::string_view id : {"select", "filter"})
+    convert::find_rule(id)->apply(source.checkpoint, asked, source.changes);
+  if (!asked.renames.empty()) {
+    source.result_was_renamed = true;
+    source.changes.add(Code::renamed, "", "--rename was asked of the conversion");
+  }
+  rules.fixes = asked.fixes;
+  rules.recipe = asked.recipe;
+  rules.amp = asked.amp;
+  rules.static_scale = asked.static_scale;
+  rules.masters = asked.masters;
 }
 
 bool has_path(const Opened& opened, const std::string& path) {
@@ -190,10 +220,13 @@ void open_both(const DiffPair& pair, const DiffOptions& options, Executor& execu
     if (!found[0] && !found[1])
       throw Error(Code::nothing_selected, "neither file has " + quote(select)).of(pair.before);
   }
+  const std::optional<convert::RuleOptions> asked[2] = {asked_of(sides[0], sides[1], options),
+                                                        asked_of(sides[1], sides[0], options)};
   executor.run(2, [&](std::size_t i) {
     convert::RuleOptions rules = options_of(options, i == 0);
     if (!found[i]) rules.select.clear();
     try {
+      if (asked[i]) ask(*asked[i], sides[i], rules);
       bring_to_layout(sides[i], std::move(rules), options.as_stored || (i == 1 && options.after_is_result));
     } catch (Error& error) {
       error.of(*paths[i]);

@@ -17,6 +17,8 @@ struct Opened {
   std::string path;  // as given
   Checkpoint checkpoint;
   ChangeLog changes;  // what the rules, if any ran, made of it
+  bool result_was_renamed =
+      false;  // the other file is a conversion of this one that changed names on request
 
   // Formats that hold named tensors and nothing else: what they lack was never asked of them.
   bool weights_only() const;

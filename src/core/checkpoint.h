@@ -107,6 +107,9 @@ struct Container {
   std::array<std::uint32_t, 256> opcodes{};
   bool numbered_keys = false;  // storage keys are 0, 1, 2 …
   bool checksums = false;
+  // What torchferry's own record says of the conversion that made the file: JSON as it stands there, of a zip
+  // of torch, a safetensors or an HDF5 file; empty where there is none.
+  std::string provenance;
   std::vector<RecordInfo> records;  // of the whole file; empty without Limits::list_records
 };
 
