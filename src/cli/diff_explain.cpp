@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <map>
 #include <tuple>
 #include <unordered_map>
@@ -120,36 +121,52 @@ class Exchange {
 
 // --- What all differences have in common
 
-void find_common_cause(FileDiff& file) {
+bool is_difference(DiffState state) { return state != DiffState::equal && state != DiffState::not_compared; }
+
+// True only of what both sides have and what was measured: a tensor that is gone is more than another number.
+bool is_other_number(const TensorRow& row, std::span<const std::string_view> names) {
+  return row.measured && std::ranges::find(names, last_part(row.before.path)) != names.end();
+}
+
+void find_common_cause(const Differences& all, FileDiff& file) {
+  constexpr std::array<std::string_view, 1> kCounters = {"num_batches_tracked"};
+  constexpr std::array<std::string_view, 3> kStatistics = {"running_mean", "running_var",
+                                                           "num_batches_tracked"};
   std::size_t count = 0, counters = 0, statistics = 0;
   std::map<Cause, std::size_t> causes;
   for (const TensorRow& row : file.tensors) {
-    if (row.state == DiffState::equal || row.state == DiffState::not_compared) continue;
+    if (!is_difference(row.state)) continue;
     ++count;
-    const std::string_view name = last_part(row.before.path);
-    counters += name == "num_batches_tracked" ? 1 : 0;
-    statistics += name == "running_mean" || name == "running_var" || name == "num_batches_tracked" ? 1 : 0;
+    counters += is_other_number(row, kCounters) ? 1 : 0;
+    statistics += is_other_number(row, kStatistics) ? 1 : 0;
     if (!row.explanations.empty()) ++causes[row.explanations.front().cause];
   }
-  if (count == 0) return;
+  if (count == 0 || count != all.tensors) return;
   const auto say = [&](std::string what) {
     file.remarks.push_back({Code::common_cause, "", std::move(what)});
   };
-  const std::string all =
-      count == 1 ? "the one tensor that differs" : "all " + grouped(count) + " tensors that differ";
-  if (counters == count)
+  const bool nothing_else = all.others == 0;
+  if (counters == count && nothing_else)
     say("only num_batches_tracked differs: it counts training batches and has no effect in eval mode");
-  else if (statistics == count)
+  else if (statistics == count && nothing_else)
     say("only statistics of batch normalisation differ (running_mean, running_var, num_batches_tracked)");
   else if (count > 1 && causes.size() == 1 && causes.begin()->second == count)
-    say(all + ": " + std::string(cause_name(causes.begin()->first)));
+    say("all " + grouped(count) + " tensors that differ: " + std::string(cause_name(causes.begin()->first)));
 }
 
 }  // namespace
 
+Differences count_differences(const FileDiff& file) {
+  const auto count = [](const auto& rows) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(rows, [](const auto& row) { return is_difference(row.state); }));
+  };
+  return {count(file.tensors), count(file.values) + file.tying.size()};
+}
+
 void explain_rows(const structure::Pairing& pairing, std::span<const char> compared,
                   const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
-                  Executor& executor, FileDiff& file) {
+                  const Differences& all, Executor& executor, FileDiff& file) {
   const std::vector<std::size_t> rows = rows_to_explain(file);
   constexpr std::size_t kWorst = 8;
   constexpr std::uint64_t kCheap = std::uint64_t{1} << 20, kAny = std::uint64_t{1} << 28;
@@ -172,7 +189,7 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
           numeric::spectral_ratio(mine, other, options.spectral == SpectralChoice::all ? kAny : kCheap);
   });
   Exchange(pairing, views_before, views_after, file).find(rows);
-  find_common_cause(file);
+  find_common_cause(all, file);
 }
 
 }  // namespace ferry::cli

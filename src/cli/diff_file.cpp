@@ -217,8 +217,9 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
     for (std::size_t i = begin; i < end; ++i)
       if (compared[i] != 0) judge.judge(file.tensors[i]);
   });
+  const Differences all = count_differences(file);
   excuse(file, judgement);
-  explain_rows(pairing, compared, views_before, views_after, options, executor, file);
+  explain_rows(pairing, compared, views_before, views_after, options, all, executor, file);
   before.checkpoint.source->check_unchanged();
   after.checkpoint.source->check_unchanged();
   executor.run(2, [&](std::size_t i) { sides[i] = {}; });  // of many tensors, work for both threads

@@ -61,9 +61,16 @@ class Parts {
 void narrow_scope(const structure::Pairing& pairing, const Opened& rich, const Parts& parts,
                   structure::Side side, report::FileDiff& file);
 
+// How much differs at all: to be counted before anything is excused, so that what is said of all differences
+// is true of those too.
+struct Differences {
+  std::size_t tensors = 0, others = 0;  // others: values, changes of sharing
+};
+Differences count_differences(const report::FileDiff& file);
+
 // Explanations of rows that differ, spectral ratios as asked, and what all differences have in common.
 void explain_rows(const structure::Pairing& pairing, std::span<const char> compared,
                   const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
-                  Executor& executor, report::FileDiff& file);
+                  const Differences& all, Executor& executor, report::FileDiff& file);
 
 }  // namespace ferry::cli

@@ -1,0 +1,61 @@
+# What diff says of differences: true of everything that differs, also of what does not count.
+. "$(dirname "$0")/prelude.bash"
+
+# make NAME TENSORS [ROOT]: NAME.safetensors of a Python dict of numbers, float32 unless (type, shape, bytes) are
+# given; ROOT is the tree of a state beside it, where "@w" stands for tensor w.
+make() {
+  python3 - "$@" <<'PYTHON' || skip "no python3"
+import json, os, struct, sys
+from math import inf, nan
+
+def raw(value):
+    if isinstance(value, tuple):
+        return value
+    value = [value] if not isinstance(value, list) else value
+    rows = value if value and isinstance(value[0], list) else [value]
+    shape = [len(rows), len(rows[0])] if rows is value else [len(value)]
+    return "F32", shape, b"".join(struct.pack("<f", x) for row in rows for x in row)
+
+header, data = {}, b""
+for name, value in eval(sys.argv[2]).items():
+    kind, shape, octets = raw(value)
+    header[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(octets)]}
+    data += octets
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+path = sys.argv[1] + ".safetensors"
+open(path, "wb").write(struct.pack("<Q", len(text)) + text + data)
+if os.path.exists(path + ".json"):
+    os.remove(path + ".json")
+if len(sys.argv) > 3:
+    tree = lambda value: ({key: tree(one) for key, one in value.items()} if isinstance(value, dict) else
+                          {"$tensor": value[1:]} if isinstance(value, str) and value[0] == "@" else value)
+    state = {"schema": "torchferry.state/1", "root": tree(eval(sys.argv[3]))}
+    open(path + ".json", "w").write(json.dumps(state, separators=(",", ":")))
+PYTHON
+}
+# differ [OPTION...]: a and b differ.
+differ() { expect 1 diff a.safetensors b.safetensors "$@"; }
+stdout_lacks() { ! grep -qF -- "$1" ../stdout || fail "stdout says: $1"; }
+
+# That only a counter differs is said where nothing else does, counted or not.
+counter='"bn.num_batches_tracked": ("I64", [], struct.pack("<q", %d))'
+make a "{${counter/\%d/5}, 'w': [1, 2]}"
+make b "{${counter/\%d/6}, 'w': [1, 2]}"
+differ
+stdout_has 'only num_batches_tracked differs'
+make b "{${counter/\%d/6}, 'w': [1, 3]}"
+differ --ignore w
+stdout_lacks 'only num_batches_tracked differs'
+make a "{${counter/\%d/5}}" "{'bn.num_batches_tracked': '@bn.num_batches_tracked', 'epoch': 1}"
+make b "{${counter/\%d/6}}" "{'bn.num_batches_tracked': '@bn.num_batches_tracked', 'epoch': 2}"
+differ
+stdout_lacks 'only num_batches_tracked differs'
+differ --ignore epoch
+stdout_lacks 'only num_batches_tracked differs'
+make a "{${counter/\%d/5}, 'w': [1, 2]}" "{'bn.num_batches_tracked': '@bn.num_batches_tracked', 'w': '@w', 'v': '@w'}"
+make b "{${counter/\%d/6}, 'w': [1, 2], 'v': [1, 2]}" \
+  "{'bn.num_batches_tracked': '@bn.num_batches_tracked', 'w': '@w', 'v': '@v'}"
+differ
+stdout_has 'shared memory, are separate now'
+stdout_lacks 'only num_batches_tracked differs'
