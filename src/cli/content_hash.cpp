@@ -1,7 +1,9 @@
 #include "src/cli/content_hash.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstring>
 #include <vector>
 
 #include "src/core/checked.h"
@@ -57,6 +59,26 @@ std::optional<std::string> content_hash(const numeric::TensorView& view) {
 
   each_block(view, [&](Bytes bytes) { stream.update(bytes); });
   return stream.hex();
+}
+
+ContentSample content_sample(const numeric::TensorView& view) {
+  constexpr std::uint64_t kEnd = 32;  // elements
+  const std::uint64_t count = view.numel(), itemsize = info(view.dtype).itemsize;
+  ContentSample sample{static_cast<std::uint64_t>(view.dtype), true, count <= 2 * kEnd};
+  for (const std::int64_t size : view.shape)
+    sample.key = mixed(sample.key + 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(size));
+  std::array<std::byte, 2 * kEnd * 16> room;
+  const std::uint64_t head = sample.whole ? count : kEnd, tail = sample.whole ? 0 : kEnd;
+  const auto bytes = std::span(room).first((head + tail) * itemsize);
+  if (head != 0) numeric::read_elements(view, 0, head, bytes.first(head * itemsize));
+  if (tail != 0) numeric::read_elements(view, count - tail, tail, bytes.subspan(head * itemsize));
+  for (std::size_t at = 0; at < bytes.size(); at += itemsize) {
+    sample.constant = sample.constant && std::memcmp(&bytes[at], bytes.data(), itemsize) == 0;
+    for (std::size_t part = 0; part < itemsize; part += 8)
+      sample.key = mixed(sample.key + 0x9e3779b97f4a7c15u +
+                         numeric::load_bits(&bytes[at + part], std::min<std::size_t>(8, itemsize - part)));
+  }
+  return sample;
 }
 
 std::optional<std::string> value_key(const numeric::TensorView& view) {

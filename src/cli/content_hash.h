@@ -15,6 +15,14 @@ namespace ferry::cli {
 // repeat beyond all bounds.
 std::optional<std::string> content_hash(const numeric::TensorView& view);
 
+// Tensors that have one hash have one sample: type, shape, and the first and last elements.
+struct ContentSample {
+  std::uint64_t key = 0;
+  bool constant = false;  // the elements that were read are one value
+  bool whole = false;     // they are all there are
+};
+ContentSample content_sample(const numeric::TensorView& view);
+
 // A key that does not depend on the order of the elements, nor on their type where all of them are the same
 // numbers: equal for a tensor, its transpose and its copy in a wider type.  Nothing for types without
 // numbers, for fewer than two elements, for one number everywhere (that is equal by chance), and as above.

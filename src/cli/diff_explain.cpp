@@ -1,10 +1,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <tuple>
-#include <unordered_map>
 
-#include "src/cli/content_hash.h"
+#include "src/cli/diff_exchange.h"
 #include "src/cli/diff_rows.h"
 #include "src/core/text.h"
 #include "src/report/inspection_tree.h"
@@ -37,87 +35,6 @@ std::vector<std::size_t> rows_to_explain(const FileDiff& file) {
   if (rows.size() > kRowsMax) rows.resize(kRowsMax);
   return rows;
 }
-
-// --- Contents that changed places
-
-// Tensors whose content after is what another one had before.  Sums of squares are equal where contents are,
-// so only their matches are read again.
-class Exchange {
- public:
-  Exchange(const structure::Pairing& pairing, const TensorViews& before, const TensorViews& after,
-           FileDiff& file)
-      : pairing_(pairing), before_(before), after_(after), file_(file) {}
-
-  void find(const std::vector<std::size_t>& rows) {
-    std::multimap<Key, std::size_t> had;
-    for (const std::size_t i : rows)
-      if (is_candidate(i)) had.emplace(key_before(i), i);
-    for (const std::size_t i : rows) {
-      if (!is_candidate(i)) continue;
-      const auto [from, to] = had.equal_range(key_after(i));
-      constexpr int kTriesMax = 8;
-      int tries = 0;
-      for (auto at = from; at != to && tries < kTriesMax; ++at, ++tries)
-        if (at->second != i &&
-            hash(after_, pairing_.tensors[i].after.tensor, hashes_after_) ==
-                hash(before_, pairing_.tensors[at->second].before.tensor, hashes_before_)) {
-          source_[i] = at->second;
-          break;
-        }
-    }
-    for (const auto& [row, other] : source_) say(row, other);
-  }
-
- private:
-  // Element type, number of elements, Σx²; of rows that were not measured, the shape alone decides.
-  using Key = std::tuple<std::optional<DType>, std::uint64_t, long double>;
-
-  bool is_candidate(std::size_t i) const {
-    const TensorRow& row = file_.tensors[i];
-    return pairing_.tensors[i].paired() && row.state != DiffState::within && elements(row.before) > 1;
-  }
-  static std::uint64_t elements(const report::TensorSide& side) {
-    std::uint64_t count = 1;
-    for (const std::int64_t size : side.shape) count *= static_cast<std::uint64_t>(size);
-    return count;
-  }
-  bool sums_known(std::size_t i) const {
-    return file_.tensors[i].measured && file_.tensors[i].drift.finite > 0;
-  }
-  // Rows of two shapes have no sums; they meet each other, and there are few of them.
-  Key key_before(std::size_t i) const {
-    const TensorRow& row = file_.tensors[i];
-    return {row.before.dtype, elements(row.before), sums_known(i) ? row.drift.before_squares : -1.0L};
-  }
-  Key key_after(std::size_t i) const {
-    const TensorRow& row = file_.tensors[i];
-    return {row.after.dtype, elements(row.after), sums_known(i) ? row.drift.after_squares : -1.0L};
-  }
-
-  static const std::string& hash(const TensorViews& views, std::uint32_t tensor,
-                                 std::unordered_map<std::uint32_t, std::string>& known) {
-    const auto [at, fresh] = known.try_emplace(tensor);
-    if (fresh)
-      at->second = content_hash(views.view(tensor)).value_or("not hashed: " + std::to_string(tensor));
-    return at->second;
-  }
-
-  void say(std::size_t row, std::size_t other) {
-    const auto back = source_.find(other);
-    const bool swapped = back != source_.end() && back->second == row;
-    const SharedText& path = file_.tensors[other].before.path;
-    auto& list = file_.tensors[row].explanations;
-    list.insert(list.begin(), {swapped ? Cause::swapped : Cause::copied,
-                               (swapped ? "changed places with " : "holds what was in ") + path});
-  }
-
-  const structure::Pairing& pairing_;
-  const TensorViews& before_;
-  const TensorViews& after_;
-  FileDiff& file_;
-  std::map<std::size_t, std::size_t> source_;
-  std::unordered_map<std::uint32_t, std::string> hashes_before_, hashes_after_;
-};
 
 // --- What all differences have in common
 
@@ -188,7 +105,7 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
       row.spectral =
           numeric::spectral_ratio(mine, other, options.spectral == SpectralChoice::all ? kAny : kCheap);
   });
-  Exchange(pairing, views_before, views_after, file).find(rows);
+  explain_exchanges(pairing, rows, views_before, views_after, executor, file);
   find_common_cause(all, file);
 }
 

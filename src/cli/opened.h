@@ -30,6 +30,7 @@ class TensorViews {
  public:
   explicit TensorViews(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
 
+  bool has_data(std::uint32_t tensor) const { return checkpoint_.tensors[tensor].storage != kNoStorage; }
   // Throws Code::unsupported_tensor for a tensor without data (meta).  Thread-safe.
   numeric::TensorView view(std::uint32_t tensor) const;
 

@@ -59,3 +59,37 @@ make b "{${counter/\%d/6}, 'w': [1, 2], 'v': [1, 2]}" \
 differ
 stdout_has 'shared memory, are separate now'
 stdout_lacks 'only num_batches_tracked differs'
+
+# What a tensor holds now is found wherever it was: in one that is unchanged, gone, tied, or has a NaN.
+make a "{'a': [1, 2, 3], 'b': [4, 5, 6]}"
+make b "{'a': [4, 5, 6], 'b': [4, 5, 6]}"
+differ
+stdout_has 'holds what was in b'
+make b "{'a': [4, 5, 6], 'b': [1, 2, 3]}"
+differ
+stdout_has 'changed places with a'
+make b "{'b': [1, 2, 3]}"
+differ
+stdout_has 'holds what was in a'
+make a "{'embed': [1, 2, 3], 'head': [4, 5, 6]}" "{'embed': '@embed', 'head': '@head', 'epoch': 1}"
+make b "{'embed': [1, 2, 3]}" "{'embed': '@embed', 'head': '@embed', 'epoch': 1}"
+differ
+stdout_has 'holds what was in embed'
+stdout_has 'were separate, share memory now'
+make a "{'a': [nan, 2, 3], 'b': [4, 5, 6], 'c': [7, inf, 9]}"
+make b "{'a': [4, 5, 6], 'b': [7, inf, 9], 'c': [nan, 2, 3]}"
+differ
+stdout_has 'holds what was in a'
+stdout_has 'holds what was in b'
+stdout_has 'holds what was in c'
+signs='[[float((i * 2654435761 >> k) % 2 * 2 - 1) for k in range(7, 31)] for i in range(1, 31)]'
+make a "{'k%d' % i: $signs[i] for i in range(30)}"
+make b "{'k%d' % i: $signs[(i + 1) % 30] for i in range(30)}"
+differ --all
+[ "$(grep -c 'holds what was in' ../stdout)" = 30 ] || fail "not every tensor that moved is found"
+# One value everywhere is equal to others by chance.
+make a "{'a': [1, 2, 3], 'b': [0, 0, 0]}"
+make b "{'a': [0, 0, 0], 'b': [0, 0, 0]}"
+differ
+stdout_has 'all zeros now'
+stdout_lacks 'holds what was in'
