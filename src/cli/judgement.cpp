@@ -80,7 +80,7 @@ void judge_name(report::TensorRow& row) {
   const bool renamed = row.matched_by == kByContent || row.matched_by == kByNumbers;
   if (!renamed || (row.state != DiffState::equal && row.state != DiffState::within)) return;
   row.state = DiffState::differs;
-  row.why = "renamed to " + row.after.path + (row.why.empty() ? "" : "; " + row.why);
+  row.why = report::renamed_words(row) + (row.why.empty() ? "" : "; " + row.why);
 }
 
 }  // namespace

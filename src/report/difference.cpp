@@ -24,6 +24,7 @@ void add(DiffTotals& sum, const DiffTotals& other) {
   sum.incomparable += other.incomparable;
   sum.removed += other.removed;
   sum.added += other.added;
+  sum.renamed += other.renamed;
   sum.not_compared += other.not_compared;
   sum.values_compared += other.values_compared;
   sum.values_differing += other.values_differing;
@@ -41,7 +42,7 @@ void count(DiffTotals& sum, const TensorRow& row) {
       ++sum.within;
       break;
     case DiffState::differs:
-      ++sum.differing;
+      ++(differs_by_name_only(row) ? sum.renamed : sum.differing);
       break;
     case DiffState::incomparable:
       ++sum.incomparable;
@@ -80,6 +81,13 @@ int rank(DiffState state) {
 }
 
 }  // namespace
+
+std::string renamed_words(const TensorRow& row) { return "renamed to " + row.after.path; }
+
+bool differs_by_name_only(const TensorRow& row) {
+  return row.state == DiffState::differs && row.measured && row.before.path != row.after.path &&
+         row.why == renamed_words(row);
+}
 
 std::string_view state_name(DiffState state) {
   switch (state) {

@@ -80,6 +80,7 @@ struct DiffRemark {
 
 struct DiffTotals {
   std::size_t compared = 0, equal = 0, within = 0, differing = 0, incomparable = 0, removed = 0, added = 0;
+  std::size_t renamed = 0;  // differ in nothing but a name that no rule explains: not in `differing`
   std::size_t not_compared = 0;
   std::size_t values_compared = 0, values_differing = 0, tying_changes = 0;
   std::uint64_t elements = 0, elements_differing = 0;
@@ -104,6 +105,11 @@ struct DiffReport {
   std::vector<FileDiff> files;  // one, or those of two directories in the order of their names
   std::vector<std::string> only_before, only_after;  // files of directories without a partner
 };
+
+// What is said of a row whose name no rule explains: "renamed to b".
+std::string renamed_words(const TensorRow& row);
+// True where that is all that is wrong with it.
+bool differs_by_name_only(const TensorRow& row);
 
 DiffTotals totals(const FileDiff& file);
 DiffTotals totals(const DiffReport& report);  // the sums of its files

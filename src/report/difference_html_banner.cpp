@@ -64,6 +64,7 @@ std::string tiles(const DiffReport& report, const DiffTotals& sum) {
   text += tile("Bit for bit equal", grouped(sum.equal), share(sum.equal, sum.compared));
   if (sum.within > 0) text += tile("Within the bound", grouped(sum.within));
   text += tile("Over the bound", grouped(sum.differing), html_escaped(report.bounds));
+  if (sum.renamed > 0) text += tile("Renamed", grouped(sum.renamed));
   text += tile("Elements differing", share(sum.elements_differing, sum.elements),
                grouped(sum.elements_differing));
   const Extremes found = extremes_of(report);
@@ -82,9 +83,10 @@ std::string proportions(const DiffTotals& sum) {
     std::string_view kind, words;
     std::size_t count;
   };
-  const std::array<Part, 6> parts = {{{"equal", "equal", sum.equal},
+  const std::array<Part, 7> parts = {{{"equal", "equal", sum.equal},
                                       {"within", "within", sum.within},
                                       {"over", "over the bound", sum.differing},
+                                      {"over", "renamed", sum.renamed},
                                       {"incomparable", "not comparable", sum.incomparable},
                                       {"removed", "removed", sum.removed},
                                       {"added", "added", sum.added}}};

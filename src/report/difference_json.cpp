@@ -101,6 +101,7 @@ void totals_field(JsonWriter& json, const DiffTotals& sum) {
   json.field("equal", sum.equal);
   json.field("within", sum.within);
   json.field("differing", sum.differing);
+  json.field("renamed", sum.renamed);
   json.field("incomparable", sum.incomparable);
   json.field("removed", sum.removed);
   json.field("added", sum.added);

@@ -46,6 +46,7 @@ std::string totals_table(const DiffTotals& sum) {
   };
   when_any("within the bound", sum.within);
   when_any("over it", sum.differing);
+  when_any("renamed", sum.renamed);
   when_any("not comparable", sum.incomparable);
   when_any("removed", sum.removed);
   when_any("added", sum.added);

@@ -131,6 +131,7 @@ class DiffText {
     say(sum.equal, "equal");
     say(sum.within, "within the bound");
     say(sum.differing, "over it");
+    say(sum.renamed, "renamed");
     say(sum.incomparable, "not comparable");
     before = "; ";
     say(sum.removed, "removed");

@@ -139,6 +139,9 @@ std::string tally(const DiffTotals& sum, std::string_view bounds) {
   };
   if (sum.differing > 0)
     text = grouped(sum.differing) + " of " + tensors(sum.compared) + " over the bound" + in_brackets(bounds);
+  else if (sum.renamed > 0)
+    text = grouped(sum.renamed) + " of " + tensors(sum.compared) + " renamed";
+  if (sum.differing > 0) say(sum.renamed, "renamed");
   say(sum.incomparable, "not comparable");
   say(sum.removed, "removed");
   say(sum.added, "added");
@@ -218,9 +221,11 @@ std::string worst_words(const TensorRow& row) {
 
 std::vector<std::string> notes(const TensorRow& row) {
   std::vector<std::string> lines;
-  // With the strictest bound the verdict's words only repeat the count of what differs.
-  const bool why = row.state == DiffState::incomparable || row.state == DiffState::not_compared ||
-                   (row.state == DiffState::differs && (!row.bound->exact() || !row.measured));
+  // With the strictest bound the verdict's words only repeat the count of what differs; a name, and NaNs that
+  // strictly equal nothing, are reasons that no count tells.
+  const bool why =
+      row.state == DiffState::incomparable || row.state == DiffState::not_compared ||
+      (row.state == DiffState::differs && (!row.bound->exact() || !row.measured || row.drift.bits_equal()));
   if (why && !row.why.empty()) lines.push_back(row.why.str());
   for (const Explanation& explanation : row.explanations) lines.push_back(explanation.text);
   if (!row.measured) return lines;

@@ -93,3 +93,19 @@ make b "{'a': [0, 0, 0], 'b': [0, 0, 0]}"
 differ
 stdout_has 'all zeros now'
 stdout_lacks 'holds what was in'
+
+# A row has a reason in every face, also where no number differs.
+make a "{'a': [1, 2, 3], 'b': [4, 5, 6], 'c': [7, 8, 9]}"
+make b "{'x': [1, 2, 3], 'y': [4, 5, 6], 'c': [7, 8, 9]}"
+differ --report r.md --report r.jsonl --report r.html
+stdout_has 'differs: 2 of 3 tensors renamed'
+stdout_has '3 compared: 1 equal, 2 renamed'
+stdout_has '↳ renamed to x'
+stdout_lacks 'changed places'
+for face in md jsonl html; do grep -q 'renamed to x' r.$face || fail "r.$face gives no reason"; done
+make b "{'x': [1, 2, 3], 'y': [4, 5, 6], 'c': [7, 8, 0]}"
+differ
+stdout_has 'differs: 1 of 3 tensors over the bound (bit-equal), 2 renamed'
+make a "{'w': [1, nan]}"
+expect 1 diff a.safetensors a.safetensors --nan strict
+stdout_has '↳ 1 pair of NaNs, which strictly are not equal'
