@@ -405,6 +405,50 @@ TEST(Explain, NamesWhatBecameNonfinite) {
               ElementsAre("2 became NaN, 1 became infinite"));
 }
 
+TEST(Explain, CountsWhatBecameNonfiniteElementByElement) {
+  const float inf = HUGE_VALF, nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(texts(explain(tensor({4}, {inf, 1, 1, 2}), tensor({4}, {1, inf, inf, 3}))),
+              ElementsAre("2 became infinite, 1 became finite"));
+  EXPECT_THAT(texts(explain(tensor({4}, {inf, 1, 1, 2}), tensor({4}, {1, inf, 4, 3}))),
+              ElementsAre("1 became infinite, 1 became finite"));
+  EXPECT_THAT(texts(explain(tensor({4}, {inf, inf, nan, nan}), tensor({4}, {-inf, nan, nan, inf}))),
+              ElementsAre("1 became NaN, 1 became infinite, 1 became another infinity"));
+}
+
+TEST(Explain, SignsOfZerosAloneAreNoNewZeros) {
+  const Floats zeros(20, 0.0f), negative(20, -0.0f);
+  EXPECT_THAT(explain(tensor({20}, zeros), tensor({20}, negative)), IsEmpty());
+  EXPECT_THAT(explain(tensor({20}, zeros), tensor({20}, negative), "running_mean"), IsEmpty());
+  Floats one = zeros;
+  one[3] = one[5] = 1;
+  EXPECT_THAT(texts(explain(tensor({20}, one), tensor({20}, negative))), ElementsAre("all zeros now"));
+}
+
+TEST(Explain, NamesOrdersOfTensorsWithNonfiniteElements) {
+  for (const float special : {HUGE_VALF, std::numeric_limits<float>::quiet_NaN()}) {
+    Floats numbers = gaussian(9 * 4);
+    numbers[2] = special;
+    Floats moved = numbers;
+    std::rotate(moved.begin(), moved.begin() + 4, moved.begin() + 12);
+    EXPECT_THAT(texts(explain(tensor({9, 4}, numbers), tensor({9, 4}, moved))),
+                ElementsAre("rows permuted, 3 of 9 moved: 0 ← 1, 1 ← 2, 2 ← 0"));
+    std::reverse(moved.begin(), moved.begin() + 7);
+    EXPECT_THAT(causes(explain(tensor({9, 4}, numbers), tensor({9, 4}, moved))),
+                ElementsAre(Cause::rearranged));
+    moved[30] += 1;
+    EXPECT_THAT(causes(explain(tensor({9, 4}, numbers), tensor({9, 4}, moved))),
+                ElementsAre(Cause::nonfinite));
+  }
+}
+
+TEST(Explain, NamesNewStatisticsOfOneChannel) {
+  const auto one = [](float value) { return tensor({1}, {value}); };
+  EXPECT_THAT(causes(explain(one(0.3f), one(0), "running_mean")), ElementsAre(Cause::stats_reset));
+  EXPECT_THAT(causes(explain(one(0.3f), one(1), "running_var")), ElementsAre(Cause::stats_reset));
+  EXPECT_THAT(explain(one(0.3f), one(0), "running_var"), IsEmpty());
+  EXPECT_THAT(explain(one(0.3f), one(0.7f), "running_mean"), IsEmpty());
+}
+
 TEST(Spectral, FindsTheRatioOfLargestSingularValues) {
   // Rank one: the only singular value is the product of the norms.
   const std::size_t rows = 90, columns = 200;

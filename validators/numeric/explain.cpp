@@ -117,9 +117,10 @@ std::optional<Explanation> explain_name(const Case& of, std::string_view name,
   const auto is = [&](Cause cause) {
     return std::any_of(found.begin(), found.end(), [&](const auto& one) { return one.cause == cause; });
   };
-  if (name == "running_mean" && is(Cause::zeros))
+  const bool single = drift.elements == 1 && drift.worst;  // of one channel: nothing is said of every element
+  if (name == "running_mean" && (single ? drift.worst->after.real == 0 : is(Cause::zeros)))
     return Explanation{Cause::stats_reset, "running_mean is 0 everywhere, as in a new module"};
-  if (name != "running_var" || !is(Cause::constant)) return std::nullopt;
+  if (name != "running_var" || !(single || is(Cause::constant))) return std::nullopt;
   std::array<std::byte, 16> first{};
   const auto bytes = std::span(first).first(info(drift.after).itemsize);
   read_elements(of.after, 0, 1, bytes);
@@ -128,36 +129,29 @@ std::optional<Explanation> explain_name(const Case& of, std::string_view name,
   return Explanation{Cause::stats_reset, "running_var is 1 everywhere, as in a new module"};
 }
 
-// Sums that do not depend on the order are the same.
+// Sums that do not depend on the order are the same.  They are taken over pairs of finite numbers, so those
+// of tensors whose NaNs and infinities moved tell nothing.
 bool may_be_reordered(const Drift& drift) {
   constexpr long double kRounding = 1e-11L;  // of sums of squares, whatever the order
-  if (drift.before != drift.after || drift.bits_differing < 2) return false;
+  if (drift.bits_differing < 2 || drift.nans_before != drift.nans_after ||
+      drift.infinities_before != drift.infinities_after)
+    return false;
+  if (drift.nonfinite_mismatches != 0) return true;
   const long double squares = drift.before_squares;
   if (std::abs(drift.after_squares - squares) > kRounding * squares) return false;
   const long double sum_max = std::sqrt(squares * static_cast<long double>(drift.finite));
-  return std::abs(drift.difference_sum) <= kRounding * sum_max && drift.nans_before == drift.nans_after &&
-         drift.infinities_before == drift.infinities_after;
+  return std::abs(drift.difference_sum) <= kRounding * sum_max;
 }
 
 std::optional<Explanation> explain_order(const Case& of) {
   if (!may_be_reordered(of.drift)) return std::nullopt;
   if (const auto order = find_transposition(of.before, of.after)) return transposed_text(*order);
-  if (content_sum(of.layout.before()) != content_sum(of.layout.after())) return std::nullopt;
+  if (of.drift.before != of.drift.after || content_sum(of.layout.before()) != content_sum(of.layout.after()))
+    return std::nullopt;
   if (of.layout.times() == 1)
     if (const auto order = find_slice_order(of.before, of.after))
       return slice_order_text(*order, of.before.shape.size());
   return Explanation{Cause::rearranged, "the same elements in another order"};
-}
-
-std::optional<Explanation> explain_nonfinite(const Drift& drift) {
-  const std::uint64_t nans = drift.nans_after - std::min(drift.nans_after, drift.nans_both);
-  const std::uint64_t infinities =
-      drift.infinities_after - std::min(drift.infinities_after, drift.infinities_before);
-  if (nans == 0 && infinities == 0) return std::nullopt;
-  std::string text;
-  if (nans != 0) text = grouped(nans) + " became NaN";
-  if (infinities != 0) text += (text.empty() ? "" : ", ") + grouped(infinities) + " became infinite";
-  return Explanation{Cause::nonfinite, text};
 }
 
 }  // namespace
@@ -179,9 +173,10 @@ std::vector<Explanation> explain_drift(const TensorView& before, const TensorVie
     return found;
   }
   if (found.empty())
-    if (auto order = explain_order(of)) found.push_back(std::move(*order));
+    if (auto order = explain_order(of))
+      return {std::move(*order)};  // NaNs and infinities moved with the others
   if (auto one = explain_one_element(of)) found.insert(found.begin(), std::move(*one));
-  if (auto nonfinite = explain_nonfinite(*drift)) found.push_back(std::move(*nonfinite));
+  if (auto nonfinite = explain_nonfinite(layout, *drift)) found.push_back(std::move(*nonfinite));
   if (found.size() > kExplanationsMax) found.resize(kExplanationsMax);
   return found;
 }

@@ -309,7 +309,7 @@ using Hypotheses = std::vector<std::unique_ptr<Hypothesis>>;
 Hypotheses all_hypotheses(const JointLayout& layout, const Drift& drift) {
   Hypotheses all;
   const NumberFormat& format = format_of(drift.before);
-  if (drift.bits_differing != 0 && drift.elements > 1) {
+  if (drift.differing != 0 && drift.elements > 1) {  // not of other signs of zeros alone
     all.push_back(std::make_unique<Zeros>());
     all.push_back(std::make_unique<Constant>(layout));
   }
