@@ -449,6 +449,23 @@ TEST(Explain, NamesNewStatisticsOfOneChannel) {
   EXPECT_THAT(explain(one(0.3f), one(0.7f), "running_mean"), IsEmpty());
 }
 
+TEST(Explain, FindsTranspositionsIntoAnotherType) {
+  const Floats numbers = gaussian(6 * 5);
+  std::vector<double> turned(30), square(25);
+  for (std::size_t i = 0; i < 30; ++i) turned[i % 5 * 6 + i / 5] = static_cast<double>(numbers[i]);
+  const auto found = explain_drift(tensor({6, 5}, numbers).view(),
+                                   Made(DType::float64, {5, 6}, turned).view(), nullptr, "weight");
+  EXPECT_THAT(texts(found), ElementsAre("transposed"));
+  for (std::size_t i = 0; i < 25; ++i) square[i % 5 * 5 + i / 5] = static_cast<double>(numbers[i]);
+  const Floats part(numbers.begin(), numbers.begin() + 25);
+  EXPECT_THAT(texts(explain(tensor({5, 5}, part), Made(DType::float64, {5, 5}, square))),
+              ElementsAre("transposed"));
+  turned[29] += 1e-12;
+  EXPECT_THAT(explain_drift(tensor({6, 5}, numbers).view(), Made(DType::float64, {5, 6}, turned).view(),
+                            nullptr, "weight"),
+              IsEmpty());
+}
+
 TEST(Spectral, FindsTheRatioOfLargestSingularValues) {
   // Rank one: the only singular value is the product of the norms.
   const std::size_t rows = 90, columns = 200;

@@ -18,8 +18,8 @@ namespace ferry::numeric {
 std::vector<Explanation> explain_drift(const TensorView& before, const TensorView& after, const Drift* drift,
                                        std::string_view name);
 
-// True when `after` holds the elements of `before` under some order of axes, with the order; both may have
-// any shape.
+// The order of axes under which `after` holds the elements of `before`, of two types the same numbers; both
+// may have any shape.
 std::optional<std::vector<std::size_t>> find_transposition(const TensorView& before, const TensorView& after);
 
 }  // namespace ferry::numeric

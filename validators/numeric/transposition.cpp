@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cmath>
 #include <numeric>
 
 #include "validators/numeric/explain.h"
 #include "validators/numeric/joint_layout.h"
+#include "validators/numeric/measure_block.h"
+#include "validators/numeric/numbers.h"
 #include "validators/numeric/tensor_reader.h"
 
 namespace ferry::numeric {
@@ -41,6 +43,25 @@ bool keeps_places(const TensorView& view, std::span<const std::size_t> order) {
   return true;
 }
 
+// Of one type the same bits; of two, the same numbers, signs of zeros included.
+bool same_numbers(DType dtype, Bytes bytes, DType other, Bytes others) {
+  if (dtype == other) return std::ranges::equal(bytes, others);
+  const NumberFormat &x = format_of(dtype), &y = format_of(other);
+  const std::size_t count = bytes.size() / x.component_bytes;
+  for (std::size_t i = 0; i < count; ++i) {
+    const long double a = decode_component(x, load_bits(&bytes[i * x.component_bytes], x.component_bytes));
+    const long double b = decode_component(y, load_bits(&others[i * y.component_bytes], y.component_bytes));
+    const bool same = std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
+    if (!same) return false;
+  }
+  return true;
+}
+
+bool comparable(DType dtype, DType other) {
+  const NumberFormat &x = format_of(dtype), &y = format_of(other);
+  return dtype == other || (is_numeric(dtype) && is_numeric(other) && x.components == y.components);
+}
+
 using Element = std::array<std::byte, 16>;
 
 Element element_at(const TensorView& view, std::uint64_t index) {
@@ -52,12 +73,16 @@ Element element_at(const TensorView& view, std::uint64_t index) {
 // Some elements here and there, and the last.
 class Samples {
  public:
-  explicit Samples(const TensorView& view) : count_(view.numel()) {
+  explicit Samples(const TensorView& view) : dtype_(view.dtype), count_(view.numel()) {
     for (std::uint64_t i = 0; i < std::min(kSamples, count_); ++i) elements_[i] = element_at(view, index(i));
   }
   bool fit(const TensorView& view) const {
-    for (std::uint64_t i = 0; i < std::min(kSamples, count_); ++i)
-      if (element_at(view, index(i)) != elements_[i]) return false;
+    for (std::uint64_t i = 0; i < std::min(kSamples, count_); ++i) {
+      const Element element = element_at(view, index(i));
+      if (!same_numbers(view.dtype, std::span(element).first(info(view.dtype).itemsize), dtype_,
+                        std::span(elements_[i]).first(info(dtype_).itemsize)))
+        return false;
+    }
     return true;
   }
 
@@ -65,6 +90,7 @@ class Samples {
   std::uint64_t index(std::uint64_t i) const {
     return count_ <= kSamples ? i : (count_ - 1 - i * 0x9e3779b97f4a7c15ULL % count_);
   }
+  DType dtype_;
   std::uint64_t count_;
   std::array<Element, kSamples> elements_{};
 };
@@ -78,10 +104,10 @@ bool same_elements(const TensorView& before, const TensorView& after) {
   for (std::uint64_t i = 0; i < boxes.count(); ++i) {
     const Box box = boxes.box(i);
     bytes.resize(box_elements(box) * info(before.dtype).itemsize);
-    other_bytes.resize(bytes.size());
+    other_bytes.resize(box_elements(box) * info(after.dtype).itemsize);
     read_box(one, box, bytes);
     read_box(other, box, other_bytes);
-    if (bytes != other_bytes) return false;
+    if (!same_numbers(before.dtype, bytes, after.dtype, other_bytes)) return false;
   }
   return true;
 }
@@ -91,7 +117,7 @@ bool same_elements(const TensorView& before, const TensorView& after) {
 std::optional<std::vector<std::size_t>> find_transposition(const TensorView& before,
                                                            const TensorView& after) {
   const std::size_t rank = before.shape.size();
-  if (before.dtype != after.dtype || rank != after.shape.size() || rank < 2 || rank > kRankMax)
+  if (!comparable(before.dtype, after.dtype) || rank != after.shape.size() || rank < 2 || rank > kRankMax)
     return std::nullopt;
   if (before.numel() == 0 ||
       !std::is_permutation(before.shape.begin(), before.shape.end(), after.shape.begin()))
