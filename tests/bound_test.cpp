@@ -131,6 +131,20 @@ TEST(TorchTestingBound, HasTheDefaultsOfTorch) {
   EXPECT_EQ(numbers(DType::float64, DType::int32), std::pair(1e-7, 1e-7));
 }
 
+// torch dequantizes first: qint32 with zero point 10⁶ and scale 0.1, 10⁶ and 10⁶ + 1 are 0 and 0.1.
+TEST(BoundFor, HoldsPartsOfQuantizedTensorsToEqualityWhereTheTableIsAsked) {
+  std::vector<BoundRow> rows(1);
+  rows[0].pattern = "*", rows[0].torch_testing = true;
+  const auto numbers = [&](DType dtype, bool part) {
+    const Bound bound = bound_for(rows, "w", dtype, dtype, NaNPolicy::equal, part);
+    return std::pair(*bound.rtol, *bound.atol);
+  };
+  EXPECT_EQ(numbers(DType::qint32, false), std::pair(0.0, 0.0));
+  EXPECT_EQ(numbers(DType::quint8, true), std::pair(0.0, 0.0));
+  EXPECT_EQ(numbers(DType::float64, true), std::pair(0.0, 0.0));
+  EXPECT_EQ(numbers(DType::float64, false), std::pair(1e-7, 1e-7));
+}
+
 TEST(BoundFor, LetsLaterRowsDecideEachNumber) {
   std::vector<BoundRow> rows(4);
   rows[0].pattern = "*", rows[0].torch_testing = true;

@@ -190,7 +190,8 @@ DiffReport decode_measured(const hdf5::File& file) {
 
 void judge_again(FileDiff& file, const Judgement& judgement) {
   forget_excuses(file);
-  RowJudge judge(judgement);
+  const QuantizedParts quantized(file.tensors);
+  RowJudge judge(judgement, quantized);
   for (report::TensorRow& row : file.tensors)
     if (row.measured) judge.judge(row);
   excuse(file, judgement);

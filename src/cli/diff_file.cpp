@@ -212,8 +212,9 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
                                          .hulls = options.judged_again || !judgement.bounds.empty()};
   Comparisons(pairing, compared, views_before, views_after)
       .run(before, after, executor, progress, measured, file.tensors);
+  const QuantizedParts quantized(file.tensors);
   run_ranges(executor, compared.size(), [&](std::size_t begin, std::size_t end) {
-    RowJudge judge(judgement);
+    RowJudge judge(judgement, quantized);
     for (std::size_t i = begin; i < end; ++i)
       if (compared[i] != 0) judge.judge(file.tensors[i]);
   });

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,16 +38,29 @@ inline constexpr std::string_view kByRename = "--rename of the conversion";
 // What the options ask for: the policy first, so that the command line has the last word.
 Judgement judgement_of(const DiffOptions& options);
 
+// Which tensors are parts of quantized ones, told by their names: "w.scales" beside a quantized "w.int_repr".
+class QuantizedParts {
+ public:
+  QuantizedParts() = default;
+  explicit QuantizedParts(std::span<const report::TensorRow> rows);
+  bool has(std::string_view path) const;
+
+ private:
+  std::set<std::string, std::less<>> owners_;
+};
+
 // Judges pairs that were measured, or are equal; neighbours that have one bound share it.
 class RowJudge {
  public:
-  explicit RowJudge(const Judgement& judgement) : judgement_(judgement) {}
+  RowJudge(const Judgement& judgement, const QuantizedParts& quantized)  // which outlive this
+      : judgement_(judgement), quantized_(quantized) {}
   void judge(report::TensorRow& row);  // its bound, its state and the words for it
 
  private:
   void judge_numbers(report::TensorRow& row);
 
   const Judgement& judgement_;
+  const QuantizedParts& quantized_;
   std::shared_ptr<const Bound> latest_ = report::exact_bound();
 };
 // What is allowed to be missing, and what does not count at all.

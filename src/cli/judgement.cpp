@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "src/cli/diff_file.h"
 #include "src/cli/name_map.h"
@@ -75,6 +76,12 @@ std::string Judgement::text() const {
 
 namespace {
 
+constexpr std::string_view kIntegers = "int_repr";
+constexpr std::array<std::string_view, 3> kQuantizedParts = {kIntegers, "scales", "zero_points"};
+
+std::string_view part_of(std::string_view path) { return path.substr(path.rfind('.') + 1); }
+std::string_view owner_of(std::string_view path) { return path.substr(0, path.rfind('.') + 1); }
+
 // A name that nothing explains is a difference for whoever loads the file, whatever the numbers are.
 void judge_name(report::TensorRow& row) {
   const bool renamed = row.matched_by == kByContent || row.matched_by == kByNumbers;
@@ -85,10 +92,24 @@ void judge_name(report::TensorRow& row) {
 
 }  // namespace
 
+QuantizedParts::QuantizedParts(std::span<const report::TensorRow> rows) {
+  const auto is_quantized = [](const report::TensorSide& side) {
+    return side.dtype && info(*side.dtype).quantized;
+  };
+  for (const report::TensorRow& row : rows)
+    if ((is_quantized(row.before) || is_quantized(row.after)) && part_of(row.before.path) == kIntegers)
+      owners_.emplace(owner_of(row.before.path));
+}
+
+bool QuantizedParts::has(std::string_view path) const {
+  return !owners_.empty() && std::ranges::find(kQuantizedParts, part_of(path)) != kQuantizedParts.end() &&
+         owners_.contains(owner_of(path));
+}
+
 void RowJudge::judge_numbers(report::TensorRow& row) {
   const std::string_view path = row.before.path;
-  const Bound bound =
-      numeric::bound_for(judgement_.bounds, path, row.drift.before, row.drift.after, judgement_.nan);
+  const Bound bound = numeric::bound_for(judgement_.bounds, path, row.drift.before, row.drift.after,
+                                         judgement_.nan, quantized_.has(path));
   if (bound != *latest_) latest_ = std::make_shared<const Bound>(bound);
   row.bound = latest_;
   if (!row.measured) {

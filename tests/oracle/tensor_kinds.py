@@ -1,7 +1,7 @@
 """Tensors that are made of other tensors, as PyTorch 2.13 writes them now: every sparse layout, nested and jagged ones, quantized by every
 scheme, Parameters of these, conjugated and negated views. Converted, each is what torch reads from the original; through safetensors
 and back it is too, where that can hold it; `diff` calls the copies identical and names the part in which one number was changed;
-indices that point outside are refused.
+indices that point outside are refused; `diff --close` calls none close that torch.testing does not.
 
     python tensor_kinds.py
 """
@@ -170,6 +170,45 @@ def check_jagged(fail):
             fail("jagged: its values or offsets differ")
 
 
+def close_pairs():
+    """Quantized tensors and what they became, near the tolerances of torch.testing."""
+    import torch
+    integers = torch.tensor([[0, 5, 255], [100, 7, 3]])
+
+    def tensor(scale, zero, dtype=torch.uint8, plus=0):
+        return torch._make_per_tensor_quantized_tensor((integers + zero + plus).to(dtype), scale, zero)
+
+    def channels(scales, plus=0):
+        return torch._make_per_channel_quantized_tensor((integers + plus).to(torch.uint8), torch.tensor(scales, dtype=torch.float64),
+                                                        torch.tensor([1, 2]), 0)
+    yield tensor(0.1, 0), tensor(0.1, 0)
+    yield tensor(0.1, 10**6, torch.int32), tensor(0.1, 10**6, torch.int32, 1)
+    yield tensor(1e-6, 0, torch.int32), tensor(1e-6, 0, torch.int32, 1)
+    yield tensor(0.1, 0), tensor(0.1 * (1 + 1e-5), 0)
+    yield tensor(0.1, 0, torch.int32), tensor(0.1, 1, torch.int32, -1)
+    yield channels([0.1, 0.2]), channels([0.1, 0.2])
+    yield channels([1e-6, 2e-6]), channels([1.05e-6, 2.05e-6])
+
+
+def check_close(fail):
+    """`diff --close` is never 0 where torch.testing.assert_close fails, and is 0 where nothing changed."""
+    import torch
+    for count, (before, after) in enumerate(close_pairs()):
+        with tempfile.TemporaryDirectory() as name:
+            paths = [save({"w": one}, pathlib.Path(name, "%d.pt" % i)) for i, one in enumerate((before, after))]
+            roots = [save(one, pathlib.Path(name, "root%d.pt" % i)) for i, one in enumerate((before, after))]
+            status = {oracle.run_tool("diff", "--close", *pair)[0] for pair in (paths, roots)}
+        try:
+            torch.testing.assert_close(after, before)
+            close = True
+        except AssertionError:
+            close = False
+        same = count in (0, 5)
+        if (not close and status != {1}) or (same and status != {0}):
+            fail("close, pair %d: torch says %s, exit %s" % (count, close, status))
+    return count + 1
+
+
 def main():
     if not oracle.importlib.util.find_spec("torch"):
         return 77
@@ -183,7 +222,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             check_copies(name, value, pathlib.Path(folder), failures.append)
             check_change(name, value, pathlib.Path(folder), failures.append)
-    count += check_broken(failures.append) + 1
+    count += check_broken(failures.append) + check_close(failures.append) + 1
     check_jagged(failures.append)
     for line in failures:
         print("FAIL %s" % line)

@@ -142,15 +142,16 @@ Bound torch_testing_bound(DType before, DType after) {
 }
 
 Bound bound_for(std::span<const BoundRow> rows, std::string_view path, DType before, DType after,
-                NaNPolicy nan) {
+                NaNPolicy nan, bool quantized) {
+  const bool exact = quantized || info(before).quantized || info(after).quantized;
   Bound bound;
   bound.nan = nan;
   for (const BoundRow& row : rows) {
     if (!glob_match(row.pattern, path)) continue;
     if (row.torch_testing) {
       const Bound defaults = torch_testing_bound(before, after);
-      bound.rtol = defaults.rtol;
-      bound.atol = defaults.atol;
+      bound.rtol = exact ? 0 : defaults.rtol;
+      bound.atol = exact ? 0 : defaults.atol;
     }
     if (row.rtol) bound.rtol = row.rtol;
     if (row.atol) bound.atol = row.atol;

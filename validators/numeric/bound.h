@@ -20,8 +20,10 @@ Verdict judge(const Drift& drift, const Bound& bound);
 Bound torch_testing_bound(DType before, DType after);
 
 // What the rows say of one tensor; nothing but `nan` when none matches.  A row's own numbers outrank its
-// table.
+// table.  `quantized`: the tensor is a part of a quantized one (integers, scales, zero points). torch.testing
+// compares the numbers that the parts make together, to which the tolerances of one part say nothing: where
+// the table is asked for, parts have to be equal, and what is within it is close for torch.
 Bound bound_for(std::span<const BoundRow> rows, std::string_view path, DType before, DType after,
-                NaNPolicy nan);
+                NaNPolicy nan, bool quantized = false);
 
 }  // namespace ferry::numeric
