@@ -89,7 +89,7 @@ constexpr auto kFormats = std::to_array<Format>({
 
 std::span<const Format> formats() { return kFormats; }
 
-Checkpoint open_checkpoint(SourcePtr source, const Limits& limits) {
+Checkpoint open_checkpoint(SourcePtr source, const Limits& limits, state::Fit fit) {
   const std::string name = source->name();
   try {
     std::string reasons;
@@ -97,7 +97,7 @@ Checkpoint open_checkpoint(SourcePtr source, const Limits& limits) {
       const Likeness probe = format.probe(*source);
       if (probe.matches) {
         Checkpoint checkpoint = format.open(source, limits);
-        restore_state(checkpoint);
+        restore_state(checkpoint, fit);
         checkpoint.forget_unreachable();
         if (!limits.list_records) checkpoint.container.records = std::vector<RecordInfo>();
         return checkpoint;

@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "formats/state/state.h"
 #include "src/core/checkpoint.h"
 #include "src/core/likeness.h"
 #include "src/core/limits.h"
@@ -26,7 +27,8 @@ std::span<const Format> formats();
 
 // The first format that matches opens the file.  Throws Code::unsafe_global (refused), Code::unknown_format
 // with every probe's reason, Code::not_a_checkpoint with the name of what the file is, and whatever the
-// reader throws.
-Checkpoint open_checkpoint(SourcePtr source, const Limits& limits);
+// reader throws.  `fit`: whether the state that torchferry wrote beside named tensors has to be that of these
+// tensors.
+Checkpoint open_checkpoint(SourcePtr source, const Limits& limits, state::Fit fit = state::Fit::exact);
 
 }  // namespace ferry

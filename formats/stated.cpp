@@ -6,7 +6,6 @@
 #include <system_error>
 
 #include "formats/hdf5/names.h"
-#include "formats/state/state.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
 
@@ -59,11 +58,11 @@ class SourceWithState final : public ByteSource {
   SourcePtr tensors_, state_;
 };
 
-void restore_from_file(Checkpoint& checkpoint) {
+void restore_from_file(Checkpoint& checkpoint, state::Fit fit) {
   const SourcePtr file = state_beside(checkpoint.source->name());
   if (!file) return;
   try {
-    state::restore(checkpoint, state::names_of_root(checkpoint), text_of(*file, {0, file->size()}));
+    state::restore(checkpoint, state::names_of_root(checkpoint), text_of(*file, {0, file->size()}), fit);
   } catch (Error& error) {
     error.of(file->name()).with_hint("move that file away to read the tensors alone");
     throw;
@@ -83,7 +82,7 @@ std::string name_of_path(std::string_view path) {
   return name;
 }
 
-void restore_from_dataset(Checkpoint& checkpoint) {
+void restore_from_dataset(Checkpoint& checkpoint, state::Fit fit) {
   ValueGraph& graph = checkpoint.values;
   const NodeId node =
       graph.kind(graph.root()) == Kind::dict ? graph.find(graph.root(), kStateDataset) : kNoNode;
@@ -103,17 +102,17 @@ void restore_from_dataset(Checkpoint& checkpoint) {
   checkpoint.notes.erase(std::remove_if(checkpoint.notes.begin(), checkpoint.notes.end(),
                                         [](const Note& note) { return note.code == Code::archive_metadata; }),
                          checkpoint.notes.end());
-  state::restore(checkpoint, names, text);
+  state::restore(checkpoint, names, text, fit);
   checkpoint.container.format += " with state";
 }
 
 }  // namespace
 
-void restore_state(Checkpoint& checkpoint) {
+void restore_state(Checkpoint& checkpoint, state::Fit fit) {
   const std::string& format = checkpoint.container.format;
-  if (format == "hdf5") return restore_from_dataset(checkpoint);
+  if (format == "hdf5") return restore_from_dataset(checkpoint, fit);
   if (format == "safetensors" || format == "sharded safetensors" || format == "npz")
-    restore_from_file(checkpoint);
+    restore_from_file(checkpoint, fit);
 }
 
 }  // namespace ferry

@@ -169,6 +169,34 @@ TEST_F(State, ATreeThatLiesIsRefused) {
   EXPECT_NE(problem_of("[1,2"), "");
 }
 
+TEST_F(State, OfOtherTensorsItIsRefusedOrFitsInPart) {
+  const auto document = [](std::string_view root) {
+    return "{\"schema\":\"torchferry.state/1\",\"root\":" + std::string(root) + "}";
+  };
+  const std::string lost = document(
+      "{\"a\":{\"$tensor\":\"a\"},\"b\":{\"$tensor\":\"b\"},\"l\":[{\"$tensor\":\"l.0\"},7],"
+      "\"q\":{\"$composite\":\"per_tensor_affine\",\"parts\":[{\"$tensor\":\"q.int_repr\"},0.5,0]},"
+      "\"r\":[{\"$id\":0,\"is\":{\"$tensor\":\"r\"}},{\"$ref\":0}]}");
+  tensor("a", 1);
+  tensor("new", 1);
+  const std::vector<std::string> names = {"a", "new"};
+  EXPECT_THROW(state::restore(checkpoint_, names, lost), Error);
+  state::restore(checkpoint_, names, lost, state::Fit::partial);
+  const NodeId root = graph().root();
+  EXPECT_EQ(graph().entry_count(root), 4u);  // a, l, r, new
+  EXPECT_EQ(graph().index(graph().find(root, "a")), 0u);
+  EXPECT_EQ(graph().index(graph().find(root, "new")), 1u);
+  EXPECT_EQ(graph().kind(graph().items(graph().find(root, "l"))[0]), Kind::none);
+  EXPECT_EQ(graph().kind(graph().items(graph().find(root, "r"))[1]), Kind::none);
+  EXPECT_EQ(graph().find(root, "q"), kNoNode);
+  // What has no name in common is the state of another file.
+  EXPECT_THROW(state::restore(checkpoint_, {"x", "y"}, lost, state::Fit::partial), Error);
+  // A name that the tree holds already cannot be a tensor's too.
+  EXPECT_THROW(state::restore(checkpoint_, names, document("{\"a\":{\"$tensor\":\"a\"},\"new\":1}"),
+                              state::Fit::partial),
+               Error);
+}
+
 TEST_F(State, EveryPrefixOfADocumentIsRefused) {
   graph().set_root(dict(DictFlavor::ordered, {text("t"), tensor("t", 1), text("x"), graph().make_real(0.5)}));
   const state::Flat flat = state::flatten(checkpoint_);

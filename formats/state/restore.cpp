@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "formats/json/json.h"
 #include "formats/state/hex.h"
@@ -35,8 +36,8 @@ const Value::Array& array_of(const Value& value, std::string_view mark) {
 
 class Restorer {
  public:
-  Restorer(Checkpoint& checkpoint, const std::vector<std::string>& names)
-      : checkpoint_(checkpoint), graph_(checkpoint.values), used_(names.size()) {
+  Restorer(Checkpoint& checkpoint, const std::vector<std::string>& names, Fit fit)
+      : checkpoint_(checkpoint), graph_(checkpoint.values), fit_(fit), used_(names.size()) {
     for (std::uint32_t i = 0; i < names.size(); ++i) by_name_.emplace(names[i], i);
   }
 
@@ -49,8 +50,8 @@ class Restorer {
       fail("its schema is not " + std::string(kSchema));
     if (root == nullptr) fail("it has no root");
     const NodeId node = value(*root);
-    for (const auto& [name, index] : by_name_)
-      if (!used_[index]) fail("it does not name tensor " + quote(name));
+    add_unnamed(node);
+    for (const NodeId absent : absent_) graph_.become(absent, graph_.make_none());
     check_keys(graph_, Repeats::refuse, hashed_);
     // Notes about the whole file belong to the new root as they did to the old one.
     for (Note& note : checkpoint_.notes)
@@ -73,6 +74,26 @@ class Restorer {
     const auto real = from.number();
     if (!real || from.natural()) fail("an integer beyond 64 bits");
     return graph_.make_real(*real);
+  }
+
+  // Tensors that the state does not name.
+  void add_unnamed(NodeId root) {
+    if (fit_ == Fit::partial && !absent_.empty() && std::ranges::find(used_, true) == used_.end())
+      fail("it names none of the tensors that are there");
+    for (const auto& [name, index] : by_name_) {
+      if (used_[index]) continue;
+      if (fit_ == Fit::exact || graph_.kind(root) != Kind::dict || absent_.contains(root))
+        fail("it does not name tensor " + quote(name));
+      const NodeId entry[2] = {graph_.make_text(name), graph_.make_indexed(Kind::tensor, index)};
+      graph_.append(root, entry);  // check_keys refuses one that is there already
+    }
+  }
+
+  // Stands for a tensor that is not there until the tree is whole.
+  NodeId absent() {
+    const NodeId node = graph_.make_text("");
+    absent_.insert(node);
+    return node;
   }
 
   std::vector<NodeId> values(const Value::Array& from) {
@@ -131,6 +152,12 @@ class Restorer {
     const Value* parts = whole.find("parts");
     if (!form || parts == nullptr) fail("there is no composite tensor " + quote(name));
     const std::vector<NodeId> items = values(array_of(*parts, "$composite"));
+    if (std::ranges::any_of(items, [&](NodeId item) { return absent_.contains(item); })) {
+      for (const NodeId item : items)  // by themselves the other parts are tensors without a place
+        if (graph_.kind(item) == Kind::tensor && graph_.index(item) < used_.size())
+          used_[graph_.index(item)] = false;
+      return absent();
+    }
     check_parts(checkpoint_, *form, items);
     const auto flags = static_cast<std::uint16_t>((is_set(whole, "parameter") ? kParameter : 0) |
                                                   (is_set(whole, "requires_grad") ? kRequiresGrad : 0));
@@ -144,14 +171,16 @@ class Restorer {
     if (entries.object() != nullptr) {
       for (const auto& [key, entry] : *entries.object()) {
         const NodeId name = graph_.make_text(key);
-        items.insert(items.end(), {name, value(entry)});
+        const NodeId held = value(entry);
+        if (!absent_.contains(held)) items.insert(items.end(), {name, held});
       }
     } else {
       for (const Value& pair : array_of(entries, "$dict")) {
         const Value::Array& both = array_of(pair, "$dict");
         if (both.size() != 2) fail("an entry of a dict is a key and a value");
         const NodeId key = value(both[0]);
-        items.insert(items.end(), {key, value(both[1])});
+        const NodeId held = value(both[1]);
+        if (!absent_.contains(held)) items.insert(items.end(), {key, held});
       }
     }
     graph_.set_items(node, items);
@@ -179,7 +208,10 @@ class Restorer {
   // The tensor of the file for its first use, a tensor of its own on the same storage for each further one.
   NodeId tensor(const std::string& name, const Value& whole) {
     const auto found = by_name_.find(name);
-    if (found == by_name_.end()) fail("there is no tensor " + quote(name));
+    if (found == by_name_.end()) {
+      if (fit_ == Fit::partial) return absent();
+      fail("there is no tensor " + quote(name));
+    }
     std::uint32_t index = found->second;
     if (used_[index]) {
       const Tensor copy = checkpoint_.tensors[index];
@@ -250,16 +282,18 @@ class Restorer {
 
   Checkpoint& checkpoint_;
   ValueGraph& graph_;
+  Fit fit_;
   std::map<std::string, std::uint32_t, std::less<>> by_name_;
   std::vector<bool> used_;
   std::unordered_map<std::int64_t, NodeId> numbered_;
   std::vector<NodeId> hashed_;  // dicts and sets
+  std::unordered_set<NodeId> absent_;
 };
 
 }  // namespace
 
-void restore(Checkpoint& checkpoint, const std::vector<std::string>& names, std::string_view text) {
-  Restorer(checkpoint, names).run(text);
+void restore(Checkpoint& checkpoint, const std::vector<std::string>& names, std::string_view text, Fit fit) {
+  Restorer(checkpoint, names, fit).run(text);
 }
 
 std::vector<std::string> names_of_root(const Checkpoint& checkpoint) {

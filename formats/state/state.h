@@ -49,9 +49,18 @@ Flat flatten(const Checkpoint& checkpoint);
 // The whole document: schema, provenance (an object of JSON, or empty) and tree.
 std::string document(const Flat& flat, std::string_view provenance);
 
+// What becomes of a state that names other tensors than those that are there.
+enum class Fit : std::uint8_t {
+  exact,    // it is refused
+  partial,  // so it is where they have no name in common; else what is not there is left out of dicts (None
+            // in lists; a sparse or quantized tensor without all of its parts counts as not there), and what
+            // the state does not name lies in the root dict under its own name
+};
+
 // Gives a checkpoint that was read as named tensors the tree that `text` describes.  `names` has the names of
 // all tensors by index.  Throws Code::bad_json when the text is none, or is that of other tensors.
-void restore(Checkpoint& checkpoint, const std::vector<std::string>& names, std::string_view text);
+void restore(Checkpoint& checkpoint, const std::vector<std::string>& names, std::string_view text,
+             Fit fit = Fit::exact);
 
 // Makes the names that a flat checkpoint's root dict has.
 std::vector<std::string> names_of_root(const Checkpoint& checkpoint);

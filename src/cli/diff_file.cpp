@@ -146,8 +146,8 @@ std::vector<char> make_rows(const Pairing& pairing, const Opened& before, const 
 
 }  // namespace
 
-Opened open_for_comparison(const std::string& path) {
-  return {path, open_checkpoint(open_file(path), Limits{.list_records = false}), {}};
+Opened open_for_comparison(const std::string& path, state::Fit fit) {
+  return {path, open_checkpoint(open_file(path), Limits{.list_records = false}, fit), {}};
 }
 
 void bring_to_layout(Opened& opened, convert::RuleOptions options, bool as_stored) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/state/state.h"
 #include "src/cli/diff.h"
 #include "src/cli/opened.h"
 #include "src/core/executor.h"
@@ -80,7 +81,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
                report::FileDiff& file);
 
 // The steps that other verbs need too.
-Opened open_for_comparison(const std::string& path);
+Opened open_for_comparison(const std::string& path, state::Fit fit = state::Fit::exact);
 // Into the layout of 2.x, in memory: names, steps and scalers as convert would write them; `as_stored` only
 // selects and renames as asked.  What is included and excluded goes by the names that this leaves, which are
 // those of reports.  Storages stay whole, so that every view can be read where it lies.

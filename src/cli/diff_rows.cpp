@@ -212,7 +212,7 @@ std::string_view Parts::find(std::string_view path) const {
 
 void open_both(const DiffPair& pair, const DiffOptions& options, Executor& executor, Opened (&sides)[2]) {
   const std::string* const paths[2] = {&pair.before, &pair.after};
-  executor.run(2, [&](std::size_t i) { sides[i] = open_for_comparison(*paths[i]); });
+  executor.run(2, [&](std::size_t i) { sides[i] = open_for_comparison(*paths[i], state::Fit::partial); });
   bool found[2] = {true, true};
   const std::string& select = options.rules.select;
   if (!select.empty()) {

@@ -109,3 +109,16 @@ stdout_has 'differs: 1 of 3 tensors over the bound (bit-equal), 2 renamed'
 make a "{'w': [1, nan]}"
 expect 1 diff a.safetensors a.safetensors --nan strict
 stdout_has '↳ 1 pair of NaNs, which strictly are not equal'
+
+# A tensor that is gone from a file with a state beside it is listed by name, like one of a .pt; convert refuses it.
+make a "{'model.w': [1, 2], 'model.v': [3, 4]}" "{'model': {'w': '@model.w', 'v': '@model.v'}, 'epoch': 1}"
+make b "{'model.v': [3, 4], 'model.x': [5, 6]}" "{'model': {'w': '@model.w', 'v': '@model.v'}, 'epoch': 1}"
+differ
+stdout_has 'differs: 1 tensor removed, 1 added'
+stdout_has 'model.w'
+stdout_has 'model.x'
+expect 2 convert b.safetensors -o c.pt
+stderr_has "there is no tensor 'model.w'"
+make b "{'other': [3, 4]}" "{'model': {'w': '@model.w', 'v': '@model.v'}, 'epoch': 1}"
+expect 2 diff a.safetensors b.safetensors
+stderr_has 'it names none of the tensors that are there'
