@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/core/checked.h"
+#include "src/core/composite.h"
 #include "src/hash/xxh3.h"
 #include "validators/numeric/measure_block.h"
 #include "validators/numeric/numbers.h"
@@ -20,6 +21,14 @@ bool is_affordable(const numeric::TensorView& view) {
   constexpr std::uint64_t kTimesMax = 16, kAlways = std::uint64_t{64} << 20;
   const std::uint64_t size = view.size_bytes();
   return size <= kAlways || size / kTimesMax <= view.source->size();
+}
+
+void add_shape(hash::Xxh3Stream& stream, std::span<const std::int64_t> shape) {
+  std::vector<std::byte> head(1 + 8 * (shape.size() + 1));
+  store_le<std::uint64_t>(&head[1], shape.size());
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    store_le<std::uint64_t>(&head[9 + 8 * i], static_cast<std::uint64_t>(shape[i]));
+  stream.update(head);
 }
 
 // Elements in row-major order, block by block.
@@ -44,6 +53,31 @@ std::uint64_t mixed(std::uint64_t bits) {
   return bits ^ (bits >> 31);
 }
 
+// A list of numbers as the tensor that torch makes of it.
+std::string list_hash(const ValueGraph& graph, std::span<const NodeId> items, DType dtype) {
+  const std::size_t itemsize = info(dtype).itemsize;
+  std::vector<std::byte> bytes(items.size() * itemsize);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const bool real = graph.kind(items[i]) == Kind::real;
+    const double number = real ? graph.real(items[i]) : static_cast<double>(graph.integer(items[i]));
+    std::byte* const at = &bytes[i * itemsize];
+    if (dtype == DType::float32)
+      store_le(at, std::bit_cast<std::uint32_t>(static_cast<float>(number)));
+    else if (dtype == DType::float64)
+      store_le(at, std::bit_cast<std::uint64_t>(number));
+    else
+      store_le(at, graph.node(items[i]).word());
+  }
+  const MemorySource source("a list of numbers", std::move(bytes));
+  const std::int64_t shape = static_cast<std::int64_t>(items.size()), stride = 1;
+  numeric::TensorView view;
+  view.source = &source;
+  view.dtype = dtype;
+  view.shape = {&shape, 1};
+  view.strides = {&stride, 1};
+  return content_hash(view).value_or("");
+}
+
 }  // namespace
 
 std::optional<std::string> content_hash(const numeric::TensorView& view) {
@@ -51,12 +85,7 @@ std::optional<std::string> content_hash(const numeric::TensorView& view) {
 
   hash::Xxh3Stream stream;
   stream.update(as_bytes(info(view.dtype).name));
-  std::vector<std::byte> head(1 + 8 * (view.shape.size() + 1));
-  store_le<std::uint64_t>(&head[1], view.shape.size());
-  for (std::size_t i = 0; i < view.shape.size(); ++i)
-    store_le<std::uint64_t>(&head[9 + 8 * i], static_cast<std::uint64_t>(view.shape[i]));
-  stream.update(head);
-
+  add_shape(stream, view.shape);
   each_block(view, [&](Bytes bytes) { stream.update(bytes); });
   return stream.hex();
 }
@@ -79,6 +108,41 @@ ContentSample content_sample(const numeric::TensorView& view) {
                          numeric::load_bits(&bytes[at + part], std::min<std::size_t>(8, itemsize - part)));
   }
   return sample;
+}
+
+std::string no_data_hash(DType dtype, std::span<const std::int64_t> shape) {
+  hash::Xxh3Stream stream;
+  stream.update(as_bytes(std::string_view("no data\0", 8)));
+  stream.update(as_bytes(info(dtype).name));
+  add_shape(stream, shape);
+  return stream.hex();
+}
+
+std::string composite_hash(const Checkpoint& checkpoint, NodeId composite,
+                           const std::function<std::string(std::uint32_t tensor)>& of_tensor) {
+  const ValueGraph& graph = checkpoint.values;
+  const Composite form = graph.composite(composite);
+  hash::Xxh3Stream stream;
+  stream.update(as_bytes(composite_name(form)));
+  add_shape(stream, shape_of(checkpoint, composite));
+  const auto parts = graph.items(composite);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Kind kind = graph.kind(parts[i]);
+    if (kind == Kind::tensor) {
+      stream.update(as_bytes(of_tensor(graph.index(parts[i]))));
+    } else if (kind == Kind::list) {
+      const bool zero_points = part_names(form)[i] == "zero_points";
+      const DType dtype = form == Composite::per_channel_float ? DType::float32
+                          : zero_points                        ? DType::int64
+                                                               : DType::float64;
+      stream.update(as_bytes(list_hash(graph, graph.items(parts[i]), dtype)));
+    } else if (kind == Kind::real || kind == Kind::integer) {
+      std::byte bits[8];
+      store_le(bits, graph.node(parts[i]).word());
+      stream.update(bits);
+    }
+  }
+  return stream.hex();
 }
 
 std::optional<std::string> value_key(const numeric::TensorView& view) {

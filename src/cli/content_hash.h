@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "src/core/checkpoint.h"
 #include "validators/numeric/tensor_view.h"
 
 namespace ferry::cli {
@@ -22,6 +25,16 @@ struct ContentSample {
   bool whole = false;     // they are all there are
 };
 ContentSample content_sample(const numeric::TensorView& view);
+
+// Of a tensor without data (meta): type and shape as above, behind "no data" and a 0 byte.
+std::string no_data_hash(DType dtype, std::span<const std::int64_t> shape);
+
+// Of a sparse, nested or quantized tensor, from all that it is: the name of its layout or scheme, a 0 byte,
+// the axes and sizes of the whole, then its parts in order: of tensors the hash that `of_tensor` knows, of
+// numbers (scale, zero point, axis) their 64 bits.  Scales and zero points of channels count the same as
+// lists and as tensors; whether a sparse tensor is marked as coalesced does not count.
+std::string composite_hash(const Checkpoint& checkpoint, NodeId composite,
+                           const std::function<std::string(std::uint32_t tensor)>& of_tensor);
 
 // A key that does not depend on the order of the elements, nor on their type where all of them are the same
 // numbers: equal for a tensor, its transpose and its copy in a wider type.  Nothing for types without

@@ -1,21 +1,16 @@
 #include "src/cli/hash.h"
 
 #include <algorithm>
-#include <map>
 #include <new>
-#include <optional>
-#include <unordered_map>
+#include <set>
+#include <string_view>
 
-#include "src/cli/checksums.h"
-#include "src/cli/content_hash.h"
-#include "src/cli/diff_file.h"
+#include "src/cli/hash_file.h"
 #include "src/cli/name_map.h"
-#include "src/cli/opened.h"
 #include "src/cli/sources.h"
 #include "src/cli/terminal.h"
 #include "src/core/error.h"
 #include "src/core/text.h"
-#include "src/hash/xxh3.h"
 #include "src/parallel/thread_executor.h"
 #include "src/report/inspection_tree.h"
 #include "src/report/json.h"
@@ -23,83 +18,29 @@
 namespace ferry::cli {
 namespace {
 
-struct NamedHash {
-  std::string path, dtype;
-  std::vector<std::int64_t> shape;
-  std::string hash;
-};
-
-struct FileHash {
-  std::string path;
-  std::string model;    // of the tensors with their names
-  std::string weights;  // of the tensors alone: the same for two models whose names differ
-  std::vector<NamedHash> tensors;
-};
-
-std::string digest(std::vector<std::string> lines) {
-  std::sort(lines.begin(), lines.end());
-  hash::Xxh3Stream stream;
-  for (const std::string& line : lines) stream.update(as_bytes(line));
-  return stream.hex();
-}
-
-// Each tensor once, however many names it has.
-std::vector<std::string> hash_tensors(const Checkpoint& checkpoint, const std::vector<std::uint32_t>& tensors,
-                                      Executor& executor) {
-  const TensorViews views(checkpoint);
-  const Checksums checks({&checkpoint, tensors}, executor);
-  std::vector<std::string> hashes(tensors.size());
-  executor.run(tensors.size(), [&](std::size_t i) {
-    const auto hash = content_hash(views.view(tensors[i]));
-    if (!hash)
-      throw Error(Code::unsupported_tensor,
-                  "a tensor repeats its elements beyond all bounds; it has no hash");
-    hashes[i] = *hash;
-  });
-  return hashes;
-}
-
-FileHash hash_file(const std::string& path, const HashOptions& options, Executor& executor) {
-  Opened opened = open_for_comparison(path);
-  bring_to_layout(opened, options.rules, options.as_stored);
-
-  const Checkpoint& checkpoint = opened.checkpoint;
-  FileHash file{path, "", "", {}};
-  std::vector<std::uint32_t> tensors;
-  std::unordered_map<std::uint32_t, std::size_t> places;
-  std::vector<std::size_t> places_of_rows;
-  report::each_tensor(checkpoint, [&](const std::string& name, const Tensor& tensor) {
-    const auto index = static_cast<std::uint32_t>(&tensor - checkpoint.tensors.data());
-    if (tensor.storage == kNoStorage) return;  // a meta tensor has no content
-    const auto [at, fresh] = places.try_emplace(index, tensors.size());
-    if (fresh) tensors.push_back(index);
-    places_of_rows.push_back(at->second);
-    const auto shape = checkpoint.shape(tensor);
-    file.tensors.push_back({name, std::string(info(tensor.dtype).name), {shape.begin(), shape.end()}, ""});
-  });
-  const std::vector<std::string> hashes = hash_tensors(checkpoint, tensors, executor);
-  std::vector<std::string> named, bare;
-  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
-    NamedHash& row = file.tensors[i];
-    row.hash = hashes[places_of_rows[i]];
-    named.push_back(row.path + '\0' + row.hash + '\n');
-    bare.push_back(row.hash + '\n');
-  }
-  file.model = digest(std::move(named));
-  file.weights = digest(std::move(bare));
-  checkpoint.source->check_unchanged();
-  return file;
-}
+constexpr std::string_view kNoData = ", no data";
 
 // --- Output
+
+std::string tensor_text(const NamedHash& row) {
+  return escape_for_terminal(row.path) + "  " + (row.layout.empty() ? "" : row.layout + " ") + row.dtype +
+         " " + report::shape_text(row.shape) + (row.has_data ? "" : std::string(kNoData));
+}
 
 void print_text(const FileHash& file, const HashOptions& options) {
   if (!options.tensors) return print(file.model + "  " + escape_for_terminal(file.path) + "\n");
   print("# " + escape_for_terminal(file.path) + "\n# model " + file.model + "\n# weights " + file.weights +
         "\n");
-  for (const NamedHash& row : file.tensors)
-    print(row.hash + "  " + escape_for_terminal(row.path) + "  " + row.dtype + " " +
-          report::shape_text(row.shape) + "\n");
+  for (const NamedHash& row : file.tensors) print(row.hash + "  " + tensor_text(row) + "\n");
+}
+
+// A hash of tensors without data must not pass for one of weights.
+void remark_without_data(const FileHash& file) {
+  const std::size_t count = file.without_data();
+  if (count == 0) return;
+  print_remark(escape_for_terminal(file.path) + ": " + report::plural(count, "tensor has", "tensors have") +
+               " no data (meta) and " + (count == 1 ? "is" : "are") +
+               " hashed by name, type and shape alone");
 }
 
 void print_json(const FileHash& file, const HashOptions& options, report::JsonWriter::Style style) {
@@ -111,6 +52,7 @@ void print_json(const FileHash& file, const HashOptions& options, report::JsonWr
   json.field("model", file.model);
   json.field("weights", file.weights);
   json.field("tensor_count", file.tensors.size());
+  json.field("without_data", file.without_data());
   if (options.tensors) {
     json.key("tensors");
     json.begin_array();
@@ -122,6 +64,8 @@ void print_json(const FileHash& file, const HashOptions& options, report::JsonWr
       json.begin_array(report::JsonWriter::Lines::one);
       for (const std::int64_t size : row.shape) json.value(size);
       json.end_array();
+      if (!row.layout.empty()) json.field("layout", row.layout);
+      if (!row.has_data) json.field("has_data", false);
       json.field("hash", row.hash);
       json.end_object();
     }
@@ -133,28 +77,97 @@ void print_json(const FileHash& file, const HashOptions& options, report::JsonWr
 
 // --- Manifests
 
-// "HASH  PATH" lines.
-std::vector<std::pair<std::string, std::string>> read_manifest(const std::string& path) {
-  constexpr std::size_t kDigits = 32;
-  std::vector<std::pair<std::string, std::string>> rows;
-  const std::string text = read_text(path);
-  std::size_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string line = text.substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (line.empty() || line.front() == '#') continue;
-    const bool whole = line.size() > kDigits + 2 && line.compare(kDigits, 2, "  ") == 0 &&
-                       line.find_first_not_of("0123456789abcdef") == kDigits;
-    if (!whole)
-      throw Error(Code::bad_policy, "a line of a manifest holds 32 digits, two blanks and a path")
-          .in("line " + std::to_string(number))
-          .of(path);
-    rows.emplace_back(line.substr(0, kDigits), line.substr(kDigits + 2));
+// A file of a manifest, and what it says of the tensors where it was printed by --tensors.
+struct ManifestFile {
+  std::string model, path;
+  std::vector<std::pair<std::string, std::string>> tensors;  // hash, text
+};
+
+class ManifestReader {
+ public:
+  explicit ManifestReader(const std::string& path) : path_(path) {}
+
+  std::vector<ManifestFile> run() {
+    const std::string text = read_text(path_);
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = std::min(text.find('\n', at), text.size());
+      ++number_;
+      take(text.substr(at, end - at));
+      at = end + 1;
+    }
+    if (files_.empty()) throw Error(Code::no_input, "the manifest is empty").of(path_);
+    return std::move(files_);
   }
-  if (rows.empty()) throw Error(Code::no_input, "the manifest is empty").of(path);
-  return rows;
+
+ private:
+  static constexpr std::size_t kDigits = 32;
+  static constexpr std::string_view kModel = "# model ", kHexadecimal = "0123456789abcdef";
+
+  // "# PATH", "# model HASH" begin what --tensors says of a file.
+  void take(const std::string& line) {
+    if (line.starts_with(kModel) && line.size() == kModel.size() + kDigits && remark_.size() > 2 &&
+        line.find_first_not_of(kHexadecimal, kModel.size()) == std::string::npos) {
+      files_.push_back({line.substr(kModel.size()), remark_.substr(2), {}});
+      of_tensors_ = true;
+    } else if (line.starts_with('#')) {
+      remark_ = line;
+    } else if (!line.empty()) {
+      take_hash(line);
+    }
+  }
+
+  void take_hash(const std::string& line) {
+    const bool whole = line.size() > kDigits + 1 && line.compare(kDigits, 2, "  ") == 0 &&
+                       line.find_first_not_of(kHexadecimal) == kDigits;
+    std::string hash = line.substr(0, kDigits), rest = whole ? line.substr(kDigits + 2) : "";
+    const bool tensor = of_tensors_ && rest.find("  ") != std::string::npos &&
+                        (rest.ends_with(']') || rest.ends_with(kNoData));
+    if (!whole || rest.empty())
+      throw Error(Code::bad_policy, "a line of a manifest holds 32 digits, two blanks and a path")
+          .in("line " + std::to_string(number_))
+          .of(path_);
+    if (tensor) return files_.back().tensors.emplace_back(std::move(hash), std::move(rest)), void();
+    files_.push_back({std::move(hash), std::move(rest), {}});
+    of_tensors_ = false;
+  }
+
+  const std::string& path_;
+  std::size_t number_ = 0;
+  std::string remark_;
+  bool of_tensors_ = false;
+  std::vector<ManifestFile> files_;
+};
+
+std::string name_in(const std::string& tensor) { return tensor.substr(0, tensor.rfind("  ")); }
+
+// What became of each tensor that is not as the manifest has it, a line each.
+std::string changes_since(const ManifestFile& was, const FileHash& is) {
+  std::set<std::pair<std::string, std::string>> lines_is;
+  std::set<std::string> names_was, names_is;
+  for (const auto& [hash, text] : was.tensors) names_was.insert(name_in(text));
+  for (const NamedHash& row : is.tensors) {
+    lines_is.emplace(row.hash, tensor_text(row));
+    names_is.insert(name_in(tensor_text(row)));
+  }
+  std::string text;
+  for (const auto& line : was.tensors)
+    if (!lines_is.contains(line))
+      text += "  " + name_in(line.second) +
+              (names_is.contains(name_in(line.second)) ? ": differs\n" : ": removed\n");
+  for (const std::string& name : names_is)
+    if (!names_was.contains(name)) text += "  " + name + ": added\n";
+  return text;
+}
+
+int check_file(const ManifestFile& was, const FileHash& is) {
+  bool same = is.model == was.model;
+  std::string changes;
+  if (!was.tensors.empty()) {
+    changes = changes_since(was, is);
+    same = same && changes.empty();
+  }
+  print(escape_for_terminal(is.path) + (same ? ": OK\n" : ": DIFFERS\n") + changes);
+  return same ? 0 : 1;
 }
 
 // Runs `work` for a file; what stops it is said, and is its exit code.
@@ -175,12 +188,9 @@ int guarded(const std::string& path, Work work) {
 
 int check_manifest(const HashOptions& options, Executor& executor) {
   int worst = 0;
-  for (const auto& [hash, path] : read_manifest(options.check))
-    worst = std::max(worst, guarded(path, [&, &hash = hash, &path = path] {
-                       const bool same = hash_file(path, options, executor).model == hash;
-                       print(escape_for_terminal(path) + (same ? ": OK\n" : ": DIFFERS\n"));
-                       return same ? 0 : 1;
-                     }));
+  for (const ManifestFile& was : ManifestReader(options.check).run())
+    worst = std::max(
+        worst, guarded(was.path, [&] { return check_file(was, hash_file(was.path, options, executor)); }));
   return worst;
 }
 
@@ -193,6 +203,8 @@ int run_hash(const HashOptions& options) {
       find_sources({.sources = options.paths, .output = {}, .files = {}, .skips = {}, .weights = true}, "");
   const auto style = options.paths.size() > 1 || files.size() > 1 ? report::JsonWriter::Style::compact
                                                                   : report::JsonWriter::Style::pretty;
+  if (files.empty())
+    throw Error(Code::no_input, "no file with the name of a checkpoint was found").of(options.paths[0]);
   int worst = 0;
   for (const SourceFile& source : files)
     worst = std::max(worst, guarded(source.path, [&] {
@@ -201,6 +213,7 @@ int run_hash(const HashOptions& options) {
                          print_json(file, options, style);
                        else
                          print_text(file, options);
+                       if (!options.json) remark_without_data(file);
                        return 0;
                      }));
   return worst;

@@ -46,10 +46,12 @@ int run(const HashOptions& options) {
   return run_hash(options);
 }
 int run(const ReplayOptions& options) {
+  allow_closed_output();
   watch_signals();
   return run_replay_verb(options);
 }
 int run(const ConvertOptions& options) {
+  allow_closed_output();
   watch_signals();
   return run_convert(options);
 }

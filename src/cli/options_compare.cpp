@@ -18,7 +18,9 @@ constexpr char kDiffFooter[] =
     "Exit codes: 0 equal, or within the bounds; 1 differs; 2, 3 could not be compared.";
 constexpr char kHashFooter[] =
     "\nThe hash is XXH3-128 over names, types, shapes and elements of all tensors, in the layout of\n"
-    "2.x: a checkpoint and its conversion have one hash.  A manifest is what this verb prints:\n"
+    "2.x: a checkpoint and its conversion have one hash.  Layouts, sizes, scales and zero points of\n"
+    "sparse and quantized tensors count too; of tensors without data (meta) only name, type and\n"
+    "shape.  A manifest is what this verb prints as text, with --tensors too:\n"
     "  torchferry hash models/ > MANIFEST; torchferry hash --check MANIFEST";
 
 void describe_output(CLI::App& verb, DiffArguments& to) {

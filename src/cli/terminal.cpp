@@ -16,6 +16,7 @@ namespace ferry::cli {
 namespace {
 
 int lost_output = 0;  // the first errno of a failed write to stdout
+bool closed_output = false, closed_is_allowed = false;
 
 }  // namespace
 
@@ -37,12 +38,20 @@ std::size_t terminal_width(std::FILE* stream) {
 
 void keep_standard_streams() {
   for (int fd = 0; fd <= 2; ++fd)
-    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+      closed_output = closed_output || fd == STDOUT_FILENO;
       ::open("/dev/null", O_RDWR);  // takes the lowest number: this one
+    }
 }
+
+void allow_closed_output() { closed_is_allowed = true; }
 
 void print(std::string_view text) {
   if (lost_output != 0) return;
+  if (closed_output && !closed_is_allowed && !text.empty()) {
+    lost_output = EBADF;
+    return;
+  }
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) lost_output = errno;
 }
 
@@ -55,6 +64,11 @@ void print_error(const std::exception& error) {
   else
     text += Error(Code::internal, std::string("internal error: ") + error.what()).what();
   text += '\n';
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void print_remark(std::string_view what) {
+  const std::string text = "torchferry: " + std::string(what) + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

@@ -33,3 +33,39 @@ python3 -c 'import json, sys; d = json.load(open("../stdout")); assert len(d["te
 expect 2 hash
 stderr_has 'PATH is missing'
 expect 3 hash "$fixtures/hand-made/gadget_called.pth"
+
+# What --tensors prints is a manifest too, also beside lines of whole files.
+cp "$fixtures/1.12.1/bare_tensor.pt" bare.pt
+expect 0 hash --tensors "$old" bare.pt
+cp ../stdout manifest
+expect 0 hash clean.pth
+cat ../stdout >>manifest
+expect 0 hash --check manifest
+stdout_is <<OUT
+$old: OK
+bare.pt: OK
+clean.pth: OK
+OUT
+sed -i "s/^$(tail -2 manifest | head -1 | cut -c1-32)/$(printf '%032d' 0)/" manifest
+expect 1 hash --check manifest
+stdout_has 'bare.pt: DIFFERS'
+stdout_has ': differs'
+
+# Nothing to hash is an error, as for the other verbs; what is lost is not passed over.
+mkdir none
+expect 2 hash none
+stderr_has 'TF410'
+expect 2 hash none --json
+silent
+code=0
+"$TORCHFERRY" hash "$old" 2>../stderr >&- || code=$?
+[ $code = 2 ] || fail "exit $code for a closed stdout"
+stderr_has 'TF402'
+
+# What cannot be hashed does not stop the others of a folder.
+mkdir folder
+cp "$fixtures/1.12.1/opt_adam.pth" folder/a.pth
+echo text >folder/b.pth
+cp folder/a.pth folder/c.pth
+expect 2 hash folder
+[ "$(wc -l <../stdout)" = 2 ] || fail "the others are not hashed"
