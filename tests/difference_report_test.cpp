@@ -12,6 +12,7 @@
 #include "src/report/difference_layout.h"
 #include "src/report/difference_marks.h"
 #include "src/report/difference_numbers.h"
+#include "src/report/difference_structure.h"
 #include "src/report/difference_words.h"
 
 namespace ferry::report {
@@ -348,6 +349,24 @@ TEST(DiffFaces, NoNameSteersATerminal) {
                                   diff_html(report), json_of(report)}) {
     EXPECT_TRUE(is_utf8(face, false));
     for (const std::string& line : lines_of(face)) ASSERT_EQ(escape_for_terminal(line), line);
+  }
+}
+
+TEST(DiffFaces, WhatOnlyOneSideHasIsNoChangeAlsoWhereItDoesNotCount) {
+  for (const DiffState state : {DiffState::added, DiffState::removed}) {
+    TensorRow row = one_sided("model.l.w", state);
+    row.state = DiffState::not_compared;
+    row.why = "the other file holds nothing of model";
+    const DiffReport report = report_of({row});
+    EXPECT_EQ(shown_side(row).path, "model.l.w");
+    EXPECT_TRUE(structure_lines(report.files[0]).empty());
+    EXPECT_THAT(json_of(report), HasSubstr("\"name\": \"model.l.w\""));
+    for (const char* const ghost : {"renamed_to", "dtype_before", "shape_before"})
+      EXPECT_THAT(json_of(report), Not(HasSubstr(ghost)));
+    EXPECT_THAT(diff_text(report, {.all = true}), HasSubstr("model.l.w  not compared"));
+    for (const std::string& face :
+         {diff_text(report, {.all = true}), diff_markdown(report), diff_html(report)})
+      EXPECT_THAT(face, Not(HasSubstr("[] →")));
   }
 }
 

@@ -182,11 +182,13 @@ std::string headline(const DiffReport& report) {
 }
 
 const TensorSide& shown_side(const TensorRow& row) {
-  return row.before.path.empty() && row.state == DiffState::added ? row.after : row.before;
+  return !row.before.dtype && row.after.dtype ? row.after : row.before;
 }
 
+// Rows of one side need not count as removed or added: they may be allowed, or out of scope.
 bool has_both_sides(const TensorRow& row) {
-  return row.state != DiffState::removed && row.state != DiffState::added;
+  return row.state != DiffState::removed && row.state != DiffState::added &&
+         row.before.dtype.has_value() == row.after.dtype.has_value();
 }
 
 bool is_renamed(const TensorRow& row) {
