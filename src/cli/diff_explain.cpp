@@ -84,7 +84,12 @@ Differences count_differences(const FileDiff& file) {
 void explain_rows(const structure::Pairing& pairing, std::span<const char> compared,
                   const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
                   const Differences& all, Executor& executor, FileDiff& file) {
-  const std::vector<std::size_t> rows = rows_to_explain(file);
+  std::vector<std::size_t> rows = rows_to_explain(file);
+  std::erase_if(rows, [&](std::size_t i) {  // tensors without data (meta) show nothing
+    const structure::TensorMatch& match = pairing.tensors[i];
+    return match.paired() &&
+           !(views_before.has_data(match.before.tensor) && views_after.has_data(match.after.tensor));
+  });
   constexpr std::size_t kWorst = 8;
   constexpr std::uint64_t kCheap = std::uint64_t{1} << 20, kAny = std::uint64_t{1} << 28;
   executor.run(rows.size(), [&](std::size_t k) {

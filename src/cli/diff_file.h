@@ -56,6 +56,8 @@ class RowJudge {
   RowJudge(const Judgement& judgement, const QuantizedParts& quantized)  // which outlive this
       : judgement_(judgement), quantized_(quantized) {}
   void judge(report::TensorRow& row);  // its bound, its state and the words for it
+  // Pairs that neither file has data of: the types are all that can differ yet.
+  void judge_without_data(report::TensorRow& row) const;
 
  private:
   void judge_numbers(report::TensorRow& row);

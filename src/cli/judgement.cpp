@@ -82,6 +82,11 @@ constexpr std::array<std::string_view, 3> kQuantizedParts = {kIntegers, "scales"
 std::string_view part_of(std::string_view path) { return path.substr(path.rfind('.') + 1); }
 std::string_view owner_of(std::string_view path) { return path.substr(0, path.rfind('.') + 1); }
 
+std::string dtype_became(const report::TensorRow& row) {
+  return "dtype " + std::string(row.before.dtype_name()) + " became " + std::string(row.after.dtype_name()) +
+         (row.why.empty() ? "" : "; " + row.why);
+}
+
 // A name that nothing explains is a difference for whoever loads the file, whatever the numbers are.
 void judge_name(report::TensorRow& row) {
   const bool renamed = row.matched_by == kByContent || row.matched_by == kByNumbers;
@@ -126,8 +131,14 @@ void RowJudge::judge_numbers(report::TensorRow& row) {
   row.why = verdict.why;
   if (row.drift.before == row.drift.after || !judgement_.check_dtype) return;
   row.state = DiffState::differs;
-  row.why = "dtype " + std::string(row.before.dtype_name()) + " became " +
-            std::string(row.after.dtype_name()) + (row.why.empty() ? "" : "; " + row.why);
+  row.why = dtype_became(row);
+}
+
+void RowJudge::judge_without_data(report::TensorRow& row) const {
+  const bool both = row.state == DiffState::not_compared && row.before.dtype && row.after.dtype;
+  if (!both || row.before.dtype == row.after.dtype || !judgement_.check_dtype) return;
+  row.state = DiffState::incomparable;
+  row.why = dtype_became(row);
 }
 
 void RowJudge::judge(report::TensorRow& row) {
