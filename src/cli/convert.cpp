@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/cli/convert_file.h"
+#include "src/cli/destinations.h"
 #include "src/cli/progress.h"
 #include "src/cli/terminal.h"
 #include "src/core/error.h"
@@ -150,7 +151,11 @@ void print_result(const ConversionReport& report, const ConvertOptions& options)
 
 int run_convert(const ConvertOptions& options) {
   const std::vector<Job> jobs = plan_jobs(options.places);
-  if (!options.report.empty()) check_destination(options.report, options.force);
+  if (!options.report.empty()) {
+    std::vector<std::string> inputs;
+    for (const Job& job : jobs) inputs.push_back(job.source.path);
+    check_outputs({options.report}, inputs, options.force);
+  }
 
   ConversionReport report;
   report.version = version();

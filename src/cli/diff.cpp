@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "src/cli/destinations.h"
 #include "src/cli/diff_archive.h"
 #include "src/cli/diff_file.h"
 #include "src/cli/diff_folders.h"
@@ -108,10 +109,19 @@ std::uint64_t bytes_of(const std::vector<FolderPair>& pairs) {
   return bytes;
 }
 
-DiffReport compare_all(const DiffOptions& options, const Judgement& judgement,
+// What stands in the way of the results is said before the work.
+void check_outputs_of(const DiffOptions& options, const FolderPairs& found) {
+  std::vector<std::string> outputs = options.reports, inputs{options.before};
+  if (!options.save.empty()) outputs.push_back(options.save);
+  for (const FolderPair& pair : found.pairs) inputs.insert(inputs.end(), {pair.before, pair.after});
+  for (const std::string& path : {options.map, options.policy})
+    if (!path.empty()) inputs.push_back(path);
+  check_outputs(outputs, inputs, options.force);
+}
+
+DiffReport compare_all(const FolderPairs& found, const DiffOptions& options, const Judgement& judgement,
                        const structure::NameMap& names) {
   DiffReport report;
-  const FolderPairs found = find_pairs(options);
   report.only_before = found.only_before;
   report.only_after = found.only_after;
   parallel::ThreadExecutor executor(options.jobs > 0 ? options.jobs : parallel::usable_processors());
@@ -129,15 +139,14 @@ int run_diff(const DiffOptions& given) {
   options.judged_again = !options.save.empty();
   const Judgement judgement = judgement_of(options);
   const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
-  // What stands in the way of the results is said before the work.
-  for (const std::string& path : options.reports) check_destination(path, options.force);
-  if (!options.save.empty()) check_destination(options.save, options.force);
+  const FolderPairs found = options.after.empty() ? FolderPairs() : find_pairs(options);
+  check_outputs_of(options, found);
 
   // Kept until the process ends, which is soon: giving back many rows one by one is work that nobody waits
   // for.
   static DiffReport& report = *new DiffReport;
   report = options.after.empty() ? judge_archive(options.before, judgement)
-                                 : compare_all(options, judgement, names);
+                                 : compare_all(found, options, judgement, names);
   report.version = version();
   report.bounds = judgement.text();
   print_result(report, options);

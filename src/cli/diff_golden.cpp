@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "formats/golden/reader.h"
+#include "src/cli/destinations.h"
 #include "src/cli/forward_evidence.h"
 #include "src/cli/terminal.h"
 #include "src/core/error.h"
@@ -69,7 +70,7 @@ bool are_goldens(const DiffOptions& options) {
 
 int run_diff_golden(const DiffOptions& options) {
   refuse_meaningless(options);
-  for (const std::string& path : options.reports) check_destination(path, options.force);
+  check_outputs(options.reports, {options.before, options.after}, options.force);
   const Golden before = open_golden_file(options.before), after = open_golden_file(options.after);
   const ForwardVerdict verdict = compare_goldens(before, after, ForwardBounds{});
   if (options.json)

@@ -39,7 +39,7 @@ void describe_output(CLI::App& verb, DiffArguments& to) {
       ->type_name("FILE.h5");
   verb.add_flag("--save-differences", to.options.save_differences,
                 "with after - before of every tensor that differs");
-  verb.add_flag("--force", to.options.force, "replace existing reports");
+  verb.add_flag("--force", to.options.force, "replace existing reports; never a file that is read");
   verb.add_option("-j,--jobs", to.options.jobs, "threads (default: one a processor)")
       ->check(CLI::Range(1, 4096).description(""))
       ->type_name("N");

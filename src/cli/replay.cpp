@@ -5,12 +5,12 @@
 
 #include "formats/json/json.h"
 #include "formats/pt2/reader.h"
+#include "src/cli/destinations.h"
 #include "src/cli/replay_factory.h"
 #include "src/cli/replay_process.h"
 #include "src/cli/terminal.h"
 #include "src/core/bytes.h"
 #include "src/core/error.h"
-#include "src/core/sink.h"
 #include "src/core/text.h"
 #include "src/report/json.h"
 
@@ -150,7 +150,8 @@ void print_run(const ReplayRun& run) {
 }  // namespace
 
 int run_replay_verb(const ReplayOptions& options) {
-  check_destination(options.request.out, options.force);
+  const ReplayRequest& request = options.request;
+  check_outputs({request.out}, {request.model, request.golden, request.weights}, options.force);
   if (!options.factory.empty()) return run_factory(options);
   const ReplayOutcome outcome =
       run_replay(options.request, options.json ? ReplayProgress() : ReplayProgress(print_run));

@@ -52,6 +52,14 @@ std::vector<CheckResult> check_all(const CheckPlan& plan, const ValidateOptions&
   return results;
 }
 
+std::vector<std::string> files_read(const CheckOptions& options, const CheckPlan& plan) {
+  std::vector<std::string> files{options.diff.before, options.diff.map, options.diff.policy};
+  for (const CheckTask& task : plan.tasks)
+    files.insert(files.end(), {task.before, task.after, task.options.drift.model, task.options.drift.golden,
+                               task.options.drift.rerun});
+  return files;
+}
+
 bool is_archive(const CheckOptions& options) {
   return options.diff.after.empty() && !options.diff.before.ends_with(".toml");
 }
@@ -59,9 +67,9 @@ bool is_archive(const CheckOptions& options) {
 }  // namespace
 
 int run_validate(const ValidateOptions& options) {
-  check_destinations(options);
   const bool again = is_archive(options.check);
   const CheckPlan plan = again ? CheckPlan{} : plan_checks(options.check);
+  check_destinations(options, files_read(options.check, plan));
   const std::vector<CheckResult> results =
       again ? judge_validation_archive(options.check) : check_all(plan, options);
 

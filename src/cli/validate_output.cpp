@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 
+#include "src/cli/destinations.h"
 #include "src/cli/terminal.h"
 #include "src/core/error.h"
 #include "src/core/sink.h"
@@ -92,9 +93,11 @@ int guarded(Step step) {
 
 }  // namespace
 
-void check_destinations(const ValidateOptions& options) {
-  for (const Destination& one : destinations_of(options)) check_destination(one.path, options.force);
-  if (!options.save.empty()) check_destination(options.save, options.force);
+void check_destinations(const ValidateOptions& options, const std::vector<std::string>& inputs) {
+  std::vector<std::string> outputs;
+  for (const Destination& one : destinations_of(options)) outputs.push_back(one.path);
+  if (!options.save.empty()) outputs.push_back(options.save);
+  check_outputs(outputs, inputs, options.force);
 }
 
 void print_validation(const policy::ValidationReport& report, const ValidateOptions& options) {

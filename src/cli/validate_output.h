@@ -6,8 +6,9 @@
 
 namespace ferry::cli {
 
-// What stands in the way of the results is said before the work.  Throws what check_destination throws.
-void check_destinations(const ValidateOptions& options);
+// What stands in the way of the results is said before the work, given the files that are read.  Throws what
+// check_outputs throws.
+void check_destinations(const ValidateOptions& options, const std::vector<std::string>& inputs);
 
 // To stdout; errors of single checkpoints and annotations of GitHub Actions to stderr.
 void print_validation(const policy::ValidationReport& report, const ValidateOptions& options);

@@ -75,6 +75,31 @@ stderr_has 'TF403'
 expect 2 diff "$old" clean.pth --report r.pdf
 stderr_has 'the suffix says the form'
 
+# Nothing that is read is replaced, whatever --force says: neither files nor shards nor what lies beside them.
+cp clean.pth in.json && cp clean.pth other.html && ln other.html link.html
+for output in in.json ./in.json other.html link.html; do
+  expect 2 diff in.json other.html --report $output --force
+  stderr_has 'TF404'
+  stderr_has 'hint: give the result another name'
+done
+expect 2 diff in.json other.html --save in.json --force
+stderr_has 'TF404'
+cmp in.json clean.pth && cmp other.html clean.pth
+expect 2 diff in.json clean.pth --report new.md --report ./new.md
+stderr_has 'two results would be written to this file'
+expect 0 convert clean.pth --to safetensors --max-shard-size 1KiB -o sharded.safetensors -q
+shard=$(ls sharded-00001*)
+for output in "$shard" sharded.safetensors.index.json; do
+  expect 2 diff clean.pth sharded.safetensors.index.json --save "$output" --force
+  stderr_has 'TF404'
+done
+expect 2 validate clean.pth other.html --report other.html --force
+stderr_has 'TF404'
+expect 2 diff clean.pth keep.pth --policy in.json --report in.json --force
+expect 2 convert in.json -o converted.pth --report in.json --force
+stderr_has 'TF404'
+cmp in.json clean.pth
+
 # A policy, with its lines; a map.
 printf 'ignore = ["*"]\n' >policy.toml
 expect 0 diff "$fixtures/1.12.1/opt_adam.pth" "$fixtures/1.12.1/opt_adamw.pth" --policy policy.toml
