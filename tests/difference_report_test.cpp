@@ -250,6 +250,22 @@ TEST(DiffVerdict, WhatWasNotComparedIsSaidAndDoesNotCount) {
   EXPECT_EQ(exit_code(report), 0);
 }
 
+TEST(DiffVerdict, ValuesThatDoNotCountAreNotCountedAsCompared) {
+  DiffReport report = report_of({equal_row("a")});
+  FileDiff& file = report.files[0];
+  file.values_compared = 3;
+  file.values = {{"epoch", DiffState::not_compared, "1", "2"},
+                 {"arguments", DiffState::not_compared, "", "3"}};
+  EXPECT_EQ(first_line(text_of(report)),
+            "identical: 1 tensor, 1,000 elements, bit for bit, and 2 values; 2 values not compared");
+  EXPECT_THAT(text_of(report), HasSubstr("arguments: not compared: added, is 3"));
+  EXPECT_THAT(json_of(report), HasSubstr("\"values_compared\": 2"));
+  EXPECT_THAT(json_of(report), HasSubstr("\"values_not_compared\": 2"));
+  EXPECT_THAT(json_of(report), Not(HasSubstr("\"before\": \"\"")));
+  EXPECT_THAT(diff_markdown(report), HasSubstr("| values not compared |"));
+  EXPECT_THAT(diff_html(report), HasSubstr("not compared: <b>added</b>"));
+}
+
 TEST(DiffVerdict, ErrorsOutweighDifferencesAndRefusalsOutweighErrors) {
   DiffReport report = folders();
   EXPECT_EQ(exit_code(report), 1);

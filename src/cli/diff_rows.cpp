@@ -11,6 +11,7 @@
 #include "src/core/paths.h"
 #include "src/core/text.h"
 #include "src/report/inspection_tree.h"
+#include "src/report/value_difference.h"
 
 namespace ferry::cli {
 namespace {
@@ -285,7 +286,11 @@ void list_values(const structure::Pairing& pairing, const Opened& before, const 
     const DiffState state = one.before == kNoNode  ? DiffState::added
                             : one.after == kNoNode ? DiffState::removed
                                                    : DiffState::differs;
-    file.values.push_back({one.path, state, text(before, one.before), text(after, one.after)});
+    report::ValueTexts texts =
+        state == DiffState::differs
+            ? report::difference_texts(before.checkpoint, one.before, after.checkpoint, one.after)
+            : report::ValueTexts{text(before, one.before), text(after, one.after)};
+    file.values.push_back({one.path, state, std::move(texts.before), std::move(texts.after)});
   }
   if (!pairing.reordered.empty())
     file.remarks.push_back(

@@ -28,6 +28,7 @@ void add(DiffTotals& sum, const DiffTotals& other) {
   sum.not_compared += other.not_compared;
   sum.values_compared += other.values_compared;
   sum.values_differing += other.values_differing;
+  sum.values_not_compared += other.values_not_compared;
   sum.tying_changes += other.tying_changes;
   sum.elements += other.elements;
   sum.elements_differing += other.elements_differing;
@@ -115,7 +116,12 @@ DiffTotals totals(const FileDiff& file) {
   DiffTotals sum;
   for (const TensorRow& row : file.tensors) count(sum, row);
   sum.values_compared = file.values_compared;
-  for (const ValueRow& value : file.values) sum.values_differing += counts_as_differing(value.state);
+  for (const ValueRow& value : file.values) {
+    sum.values_differing += counts_as_differing(value.state);
+    if (value.state != DiffState::not_compared) continue;
+    ++sum.values_not_compared;
+    if (has_both_sides(value) && sum.values_compared > 0) --sum.values_compared;
+  }
   sum.tying_changes = file.tying.size();
   return sum;
 }

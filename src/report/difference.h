@@ -82,7 +82,7 @@ struct DiffTotals {
   std::size_t compared = 0, equal = 0, within = 0, differing = 0, incomparable = 0, removed = 0, added = 0;
   std::size_t renamed = 0;  // differ in nothing but a name that no rule explains: not in `differing`
   std::size_t not_compared = 0;
-  std::size_t values_compared = 0, values_differing = 0, tying_changes = 0;
+  std::size_t values_compared = 0, values_differing = 0, values_not_compared = 0, tying_changes = 0;
   std::uint64_t elements = 0, elements_differing = 0;
 };
 

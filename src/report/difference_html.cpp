@@ -56,8 +56,9 @@ std::string coded_line(Code code, const std::string& path, const std::string& wh
 
 std::string value_line(const ValueRow& row) {
   std::string text = name_tag(row.path) + " ";
-  if (row.state == DiffState::added) return text + "<b>added</b> " + name_tag(row.after);
-  if (row.state == DiffState::removed) return text + "<b>removed</b> " + name_tag(row.before);
+  if (row.state == DiffState::not_compared) text += "not compared: ";
+  if (is_added(row)) return text + "<b>added</b> " + name_tag(row.after);
+  if (is_removed(row)) return text + "<b>removed</b> " + name_tag(row.before);
   return text + "<del>" + html_escaped(row.before) + "</del> → <ins>" + html_escaped(row.after) + "</ins>";
 }
 

@@ -52,8 +52,8 @@ void files_fields(JsonWriter& json, const DiffReport& report) {
 void value_fields(JsonWriter& json, const ValueRow& row) {
   json.field("path", row.path);
   json.field("state", state_name(row.state));
-  if (row.state != DiffState::added) json.field("before", row.before);
-  if (row.state != DiffState::removed) json.field("after", row.after);
+  if (!is_added(row)) json.field("before", row.before);
+  if (!is_removed(row)) json.field("after", row.after);
 }
 
 void tying_fields(JsonWriter& json, const TyingRow& row) {
@@ -108,6 +108,7 @@ void totals_field(JsonWriter& json, const DiffTotals& sum) {
   json.field("not_compared", sum.not_compared);
   json.field("values_compared", sum.values_compared);
   json.field("values_differing", sum.values_differing);
+  json.field("values_not_compared", sum.values_not_compared);
   json.field("tying_changes", sum.tying_changes);
   json.field("elements", sum.elements);
   json.field("elements_differing", sum.elements_differing);

@@ -52,6 +52,7 @@ std::string totals_table(const DiffTotals& sum) {
   when_any("added", sum.added);
   when_any("not compared", sum.not_compared);
   when_any("values", sum.values_differing);
+  when_any("values not compared", sum.values_not_compared);
   when_any("sharing", sum.tying_changes);
   column("elements differing", share(sum.elements_differing, sum.elements));
   return head + "\n" + rule + "\n" + cells + "\n";
@@ -81,16 +82,20 @@ std::string worst_table(const FileDiff& file) {
   return text;
 }
 
+std::string value_item(const ValueRow& row) {
+  std::string text = "- " + markdown_code(row.path) + " " + std::string(state_name(row.state)) + ": ";
+  if (!is_added(row)) text += markdown_text(row.before);
+  if (has_both_sides(row)) text += " → ";
+  if (!is_removed(row)) text += markdown_text(row.after);
+  return text + "\n";
+}
+
 std::string lists(const FileDiff& file) {
   return folded_away("Structure", structure_lines(file),
                      [](const StructureLine& line) {
                        return "- **" + std::string(line.kind) + "** " + markdown_text(line.text) + "\n";
                      }) +
-         folded_away("Values (" + grouped(file.values.size()) + ")", file.values,
-                     [](const ValueRow& row) {
-                       return "- " + markdown_code(row.path) + " " + std::string(state_name(row.state)) +
-                              ": " + markdown_text(row.before) + " → " + markdown_text(row.after) + "\n";
-                     }) +
+         folded_away("Values (" + grouped(file.values.size()) + ")", file.values, value_item) +
          folded_away("Listed changes (" + grouped(file.listed.size()) + "), no differences", file.listed,
                      [](const Change& change) { return coded(change.code, change.path, change.what); }) +
          folded_away("Remarks (" + grouped(file.remarks.size()) + ")", file.remarks,

@@ -171,9 +171,10 @@ class DiffText {
     for (std::size_t i = 0; i < shown; ++i) {
       const ValueRow& row = file.values[i];
       std::string text = name(row.path) + ": ";
-      if (row.state == DiffState::removed)
+      if (row.state == DiffState::not_compared) text += "not compared: ";
+      if (is_removed(row))
         text += "removed, was " + row.before;
-      else if (row.state == DiffState::added)
+      else if (is_added(row))
         text += "added, is " + row.after;
       else
         text += row.before + " → " + row.after;

@@ -27,7 +27,11 @@ std::string in_brackets(std::string_view bounds) {
 }
 
 std::string left_out(const DiffTotals& sum) {
-  return sum.not_compared == 0 ? "" : "; " + tensors(sum.not_compared) + " not compared";
+  if (sum.not_compared + sum.values_not_compared == 0) return "";
+  std::string text = sum.not_compared > 0 ? tensors(sum.not_compared) : "";
+  if (sum.values_not_compared > 0)
+    text += (text.empty() ? "" : " and ") + plural(sum.values_not_compared, "value", "values");
+  return "; " + text + " not compared";
 }
 
 struct FileCounts {
@@ -189,6 +193,13 @@ const TensorSide& shown_side(const TensorRow& row) {
 bool has_both_sides(const TensorRow& row) {
   return row.state != DiffState::removed && row.state != DiffState::added &&
          row.before.dtype.has_value() == row.after.dtype.has_value();
+}
+
+bool is_removed(const ValueRow& row) {
+  return row.state == DiffState::removed || (row.after.empty() && !row.before.empty());
+}
+bool is_added(const ValueRow& row) {
+  return row.state == DiffState::added || (row.before.empty() && !row.after.empty());
 }
 
 bool is_renamed(const TensorRow& row) {

@@ -34,6 +34,10 @@ std::vector<const TensorRow*> ranked(const FileDiff& file);
 // The side by which a row is called: before, or after where before lacks the tensor.
 const TensorSide& shown_side(const TensorRow& row);
 bool has_both_sides(const TensorRow& row);
+// The same of values, whether they count or not.
+bool is_removed(const ValueRow& row);
+bool is_added(const ValueRow& row);
+inline bool has_both_sides(const ValueRow& row) { return !is_removed(row) && !is_added(row); }
 bool is_renamed(const TensorRow& row);
 bool changes_dtype(const TensorRow& row);
 bool changes_shape(const TensorRow& row);

@@ -125,6 +125,25 @@ mkdir empty
 expect 2 diff a empty
 stderr_has 'TF410'
 
+# Of values what differs is shown, however long they are; what does not count is said.
+python3 - <<'PYTHON'
+import pickle
+for name, x in (("v1", "A"), ("v2", "B")):
+    values = {"b": x.encode() * 2, "long": bytes(500) + x.encode(), "i": 10**400 + ord(x), "s": "x" * 60 + x + "\x1b" + "x" * 60}
+    pickle.dump(values, open(name + ".pkl", "wb"), 2)
+PYTHON
+expect 1 diff v1.pkl v2.pkl
+stdout_has '  b: 2 bytes: 4141 → 2 bytes: 4242'
+stdout_has '  long: 501 bytes (at 500): …0000000041 → 501 bytes (at 500): …0000000042'
+stdout_has '  i: an integer of 167 bytes: 0x…0000000041 → an integer of 167 bytes: 0x…0000000042'
+stdout_has "  s: '…xxxxxxxxxxxxxxA\x1bxxxxxxxxxxxxxxxxxxx…' (at 60) → '…xxxxxxxxxxxxxxB\x1bxxxxxxxxxxxxxxxxxxx…' (at 60)"
+expect 0 diff v1.pkl v2.pkl --ignore '*' --report ignored.json --report ignored.md --report ignored.html
+stdout_has 'identical: no tensors; 4 values not compared'
+stdout_has '  b: not compared: 2 bytes: 4141'
+grep -q '"values_not_compared": 4' ignored.json
+grep -q '| values not compared |' ignored.md
+grep -q '4 values not compared' ignored.html
+
 # Refused for safety outranks everything.
 expect 3 diff "$fixtures/hand-made/gadget_called.pth" clean.pth
 stderr_has 'os.getpid'
