@@ -11,6 +11,7 @@
 #include "src/cli/diff_folders.h"
 #include "src/cli/diff_golden.h"
 #include "src/cli/name_map.h"
+#include "src/cli/opened.h"
 #include "src/cli/progress.h"
 #include "src/cli/terminal.h"
 #include "src/core/error.h"
@@ -131,6 +132,20 @@ DiffReport compare_all(const FolderPairs& found, const DiffOptions& options, con
   return report;
 }
 
+// A bound by name that meets no tensor may be a name misspelt.
+void remark_on_bounds(const DiffReport& report, const Judgement& judgement) {
+  for (const BoundRow& row : judgement.bounds) {
+    const auto meets = [&](const FileDiff& file) {
+      return file.error || std::ranges::any_of(file.tensors, [&](const report::TensorRow& tensor) {
+               return glob_match(row.pattern, tensor.before.path);
+             });
+    };
+    if (row.pattern != "*" && std::ranges::none_of(report.files, meets))
+      print_remark("no tensor has a name that matches " + quote(row.pattern) +
+                   ": its bound is without effect");
+  }
+}
+
 }  // namespace
 
 int run_diff(const DiffOptions& given) {
@@ -139,6 +154,7 @@ int run_diff(const DiffOptions& given) {
   options.judged_again = !options.save.empty();
   const Judgement judgement = judgement_of(options);
   const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
+  if (options.after.empty()) need_archive(options.before, "diff");
   const FolderPairs found = options.after.empty() ? FolderPairs() : find_pairs(options);
   check_outputs_of(options, found);
 
@@ -149,6 +165,7 @@ int run_diff(const DiffOptions& given) {
                                  : compare_all(found, options, judgement, names);
   report.version = version();
   report.bounds = judgement.text();
+  if (!options.quiet) remark_on_bounds(report, judgement);
   print_result(report, options);
   const int code = std::max(report::exit_code(report), save_reports(report, options));
   if (!options.save.empty()) save_archive(report, options, names);

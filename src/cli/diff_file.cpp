@@ -193,7 +193,13 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   file.listed = changes_between(before, after);
 
   const TensorViews views_before(before.checkpoint), views_after(after.checkpoint);
-  Pairing pairing = pair_tensors(before, after, names, views_before, views_after);
+  Pairing pairing;
+  try {
+    pairing = pair_tensors(before, after, names, views_before, views_after);
+  } catch (Error& error) {
+    if (error.code() == Code::nothing_selected) error.of(options.map);  // a name that the file has not
+    throw;
+  }
   leave_out(options.rules, pairing, file);
   list_values(pairing, before, after, file);
   list_ties(structure::compare_ties(before.checkpoint, after.checkpoint, pairing), pairing, before, after,

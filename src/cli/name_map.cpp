@@ -1,6 +1,7 @@
 #include "src/cli/name_map.h"
 
 #include <array>
+#include <unordered_set>
 
 #include "formats/json/json.h"
 #include "src/core/bytes.h"
@@ -16,14 +17,32 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
 }
 
+// Each name can have one partner.
+class NamesTaken {
+ public:
+  void add(const std::string& before, const std::string& after) {
+    if (!before_.insert(before).second) fail(before, "before");
+    if (!after_.insert(after).second) fail(after, "after");
+  }
+
+ private:
+  [[noreturn]] static void fail(const std::string& name, const std::string& side) {
+    throw Error(Code::bad_policy, quote(name) + " stands twice among the names of " + side);
+  }
+  std::unordered_set<std::string> before_, after_;
+};
+
 structure::NameMap from_json(const std::string& text) {
   json::Rules rules;
   rules.broken = Code::bad_policy;
+  rules.space_before = true;
   const json::Value document = json::parse(text, rules);
   structure::NameMap names;
+  NamesTaken taken;
   for (const auto& [before, after] : *document.object()) {
     if (after.text() == nullptr)
       throw Error(Code::bad_policy, "the name for " + quote(before) + " is no text");
+    taken.add(before, *after.text());
     names.emplace_back(before, *after.text());
   }
   return names;
@@ -32,6 +51,7 @@ structure::NameMap from_json(const std::string& text) {
 structure::NameMap from_lines(std::string_view text) {
   static constexpr std::array<std::string_view, 4> kDividers = {"\t", "->", "=", " "};
   structure::NameMap names;
+  NamesTaken taken;
   std::size_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -51,6 +71,12 @@ structure::NameMap from_lines(std::string_view text) {
     if (before.empty() || after.empty())
       throw Error(Code::bad_policy, "a line of a map holds two names, before and after")
           .in("line " + std::to_string(number));
+    try {
+      taken.add(std::string(before), std::string(after));
+    } catch (Error& error) {
+      error.in("line " + std::to_string(number));
+      throw;
+    }
     names.emplace_back(before, after);
   }
   return names;
@@ -69,7 +95,8 @@ std::string read_text(const std::string& path) {
 structure::NameMap read_name_map(const std::string& path) {
   const std::string text = read_text(path);
   try {
-    return !text.empty() && text.front() == '{' ? from_json(text) : from_lines(text);
+    const std::size_t begin = text.find_first_not_of(" \t\r\n");
+    return begin != std::string::npos && text[begin] == '{' ? from_json(text) : from_lines(text);
   } catch (Error& error) {
     error.of(path);
     throw;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "formats/copy/storage_stream.h"
+#include "formats/hdf5/reader.h"
 #include "formats/zip/inflated_source.h"
 #include "src/core/error.h"
 
@@ -13,6 +15,15 @@ bool Opened::weights_only() const {
   static constexpr std::array<std::string_view, 5> kFormats = {"safetensors", "sharded safetensors", "npz",
                                                                "npy", "hdf5"};
   return std::find(kFormats.begin(), kFormats.end(), checkpoint.container.format) != kFormats.end();
+}
+
+void need_archive(const std::string& path, const std::string& verb) {
+  std::error_code problem;
+  const bool folder = std::filesystem::is_directory(path, problem);
+  if (!folder && hdf5::looks_like_hdf5(*open_file(path)).matches) return;
+  throw Error(Code::bad_usage, "AFTER is missing: alone, this would have to be what --save wrote")
+      .of(path)
+      .with_hint("torchferry " + verb + " BEFORE AFTER");
 }
 
 numeric::TensorView TensorViews::view(std::uint32_t index) const {

@@ -24,6 +24,10 @@ struct Opened {
   bool weights_only() const;
 };
 
+// That a file which is given alone can be what --save wrote.  Throws Code::bad_usage where it is no HDF5
+// file: then AFTER is missing.
+void need_archive(const std::string& path, const std::string& verb);
+
 // Views on the tensors of a checkpoint, whatever form their storages have in the file.  The checkpoint must
 // outlive them, and must not be compacted.
 class TensorViews {

@@ -10,8 +10,9 @@ namespace {
 constexpr char kDiffFooter[] =
     "\nWithout bounds the two must be equal bit for bit; what a conversion is known to change is\n"
     "listed and does not count.  A bound is a number for all tensors, or 'glob:number' for those\n"
-    "whose dotted path matches; later ones override earlier ones.  Of folders, files meet by their\n"
-    "path below them, whatever their suffix; a folder with a shard index can stand for a model.\n"
+    "whose dotted path matches; later ones override earlier ones, and all of them --close.  Of\n"
+    "folders, files meet by their path below them, whatever their suffix; a folder with a shard\n"
+    "index can stand for a model.\n"
     "What --save wrote can be judged again: torchferry diff m.h5 --rtol 1e-4\n"
     "Two goldens are judged as forward passes: whether one function made both, how exactly, and\n"
     "where the first module differs; their own float64 runs are the bound.\n\n"
@@ -25,7 +26,9 @@ constexpr char kHashFooter[] =
 
 void describe_output(CLI::App& verb, DiffArguments& to) {
   verb.add_flag("--all", to.options.all, "every tensor, also equal ones");
-  verb.add_option("-n,--rows", to.options.rows, "rows of the worst tensors (default: 20)")->type_name("N");
+  verb.add_option("-n,--rows", to.options.rows, "rows of the worst tensors (default: 20)")
+      ->check(CLI::Range(0, 1'000'000'000).description(""))
+      ->type_name("N");
   verb.add_option("--spectral", to.spectral,
                   "ratio of spectral norms: of the worst rows where cheap (default), of all, of none")
       ->check(CLI::IsMember({"worst", "all", "none"}).description(""))
@@ -80,7 +83,8 @@ void describe_bounds(CLI::App& verb, DiffArguments& to) {
       ->type_name("[GLOB:]X");
   add_list(verb, "--ulp", to.ulps, "allow that many units in the last place")->type_name("[GLOB:]N");
   verb.add_flag("--close", to.close,
-                "the tolerances of torch.testing.assert_close for each type; quantized ones must be equal");
+                "the tolerances of torch.testing.assert_close for each type, where no bound is given; quantized "
+                "ones must be equal");
   verb.add_option("--nan", to.nan, "equal (default): NaN equals NaN; strict: NaN equals nothing")
       ->check(CLI::IsMember({"equal", "strict"}).description(""))
       ->type_name("equal|strict");

@@ -30,11 +30,13 @@ void describe_replay(CLI::App& app, ReplayOptions& to) {
                   "f32,f64 (default), tf32-rne, tf32-rz, bf16, fp16 (rounded factors), autocast-bf16, "
                   "autocast-fp16, tf32 (of a GPU)")
       ->delimiter(',')
+      ->check(CLI::Range(0, 1'000'000'000).description(""))
       ->type_name("RUN,...");
   verb.add_option("--taps", request.taps, "record what modules or single operators return, too")
       ->check(CLI::IsMember({"none", "modules", "ops"}).description(""))
       ->type_name("modules|ops");
   verb.add_option("--samples", request.samples, "elements kept of larger taps (default 1024); 0: all")
+      ->check(CLI::Range(0, 1'000'000'000).description(""))
       ->type_name("N");
   verb.add_option("--threads", request.threads, "threads of LibTorch (default 1); 0: as many as it likes")
       ->check(CLI::Range(0, 4096).description(""))
@@ -46,8 +48,11 @@ void describe_replay(CLI::App& app, ReplayOptions& to) {
       ->delimiter(',')
       ->type_name("I,...");
   verb.add_option("--memory-mib", request.memory_mib, "address space that the model may take; not on a GPU")
+      ->check(CLI::Range(0, 1'000'000'000).description(""))
       ->type_name("N");
-  verb.add_option("--seconds", request.seconds, "processor time that the model may take")->type_name("N");
+  verb.add_option("--seconds", request.seconds, "processor time that the model may take")
+      ->check(CLI::Range(0, 1'000'000'000).description(""))
+      ->type_name("N");
   verb.add_flag("--force", to.force, "replace an existing recording");
   verb.add_flag("--json", to.json, "JSON on stdout");
 }

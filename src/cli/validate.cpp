@@ -68,6 +68,7 @@ bool is_archive(const CheckOptions& options) {
 
 int run_validate(const ValidateOptions& options) {
   const bool again = is_archive(options.check);
+  if (again) need_archive(options.check.diff.before, "validate");
   const CheckPlan plan = again ? CheckPlan{} : plan_checks(options.check);
   check_destinations(options, files_read(options.check, plan));
   const std::vector<CheckResult> results =

@@ -63,8 +63,16 @@ if [ -e m.h5 ]; then
   expect 2 diff "$old" clean.pth --save m.h5
   stderr_has 'TF403'
 fi
-expect 2 diff clean.pth
-stderr_has 'TF'
+for lone in "diff clean.pth" "diff ." "validate clean.pth"; do
+  expect 2 $lone
+  stderr_has 'AFTER is missing'
+done
+expect 2 diff clean.pth ''
+stderr_has 'AFTER is missing'
+for rows in -1 99999999999999999999 x; do
+  expect 2 diff clean.pth keep.pth -n $rows
+  stderr_has 'TF406'
+done
 
 # Reports of every kind.
 expect 0 diff "$old" clean.pth --report r.txt --report r.json --report r.jsonl --report r.md --report r.html -q
@@ -111,6 +119,16 @@ stderr_has 'line 4'
 printf 'nowhere elsewhere\n' >map
 expect 2 diff "$old" clean.pth --map map
 stderr_has "the map names 'nowhere'"
+
+printf '\n { "nowhere": "elsewhere" }' >map
+expect 2 diff "$old" clean.pth --map map
+stderr_has "map: the map names 'nowhere'"
+printf 'a b\n\nc b\n' >map
+expect 2 diff "$old" clean.pth --map map
+stderr_has "map: 'b' stands twice among the names of after; line 3"
+expect 0 diff "$old" clean.pth --rtol 'nosuch*:1' --rtol 'model_state.*:0'
+stderr_has "no tensor has a name that matches 'nosuch*'"
+[ "$(wc -l <../stderr)" = 1 ] || fail "a bound that is met is remarked on"
 
 # Folders: files meet by name, whatever their suffix; what has no partner counts.
 mkdir a b
