@@ -82,9 +82,10 @@ void describe_bounds(CLI::App& verb, DiffArguments& to) {
   add_list(verb, "--atol", to.atols, "see --rtol; one of them given alone leaves the other 0")
       ->type_name("[GLOB:]X");
   add_list(verb, "--ulp", to.ulps, "allow that many units in the last place")->type_name("[GLOB:]N");
-  verb.add_flag("--close", to.close,
-                "the tolerances of torch.testing.assert_close for each type, where no bound is given; quantized "
-                "ones must be equal");
+  verb.add_flag(
+      "--close", to.close,
+      "the tolerances of torch.testing.assert_close for each type, where no bound is given; quantized "
+      "ones must be equal");
   verb.add_option("--nan", to.nan, "equal (default): NaN equals NaN; strict: NaN equals nothing")
       ->check(CLI::IsMember({"equal", "strict"}).description(""))
       ->type_name("equal|strict");
