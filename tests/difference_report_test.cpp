@@ -546,6 +546,30 @@ TEST(DiffPage, IsSelfContainedAndSmall) {
   EXPECT_THAT(page, HasSubstr(blind_spots()));
 }
 
+// Names as adapters of language models have them.
+std::string long_name(int i, const std::string& adapter) {
+  return "base_model.model.model.decoder.layers." + std::to_string(i / 6) + ".self_attention.projection_" +
+         std::to_string(i % 6) + "." + adapter + ".default.weight";
+}
+
+TEST(DiffPage, IsSmallForLongNamesWithNothingInCommon) {
+  std::vector<TensorRow> apart, renamed;
+  for (int i = 0; i < 300; ++i) {
+    apart.push_back(one_sided(long_name(i, "lora_A"), DiffState::removed));
+    renamed.push_back(drifted_row(long_name(i, "lora_A"), 1e-3));
+    renamed.back().after.path = long_name(i, "adapter_A");
+    renamed.back().matched_by = "content";
+  }
+  for (int i = 0; i < 300; ++i) apart.push_back(one_sided(long_name(i, "adapter_A"), DiffState::added));
+  for (std::vector<TensorRow>* const rows : {&apart, &renamed}) {
+    const std::size_t count = rows->size();
+    const std::string page = diff_html(report_of(std::move(*rows)));
+    EXPECT_LT(page.size(), 500'000u);
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_THAT(page, HasSubstr("<tr id=\"f0t" + std::to_string(i) + "\"")) << "a row is missing";
+  }
+}
+
 TEST(DiffPage, StaysBoundedForAHundredThousandTensors) {
   std::vector<TensorRow> rows;
   for (int i = 0; i < 100'000; ++i)

@@ -13,9 +13,11 @@ std::string cell_class(const Mark& mark) {
 }
 
 std::string cell(const FilePage& page, const Mark& mark) {
-  const std::string about = " class=\"" + cell_class(mark) + "\" title=\"" + mark_title(mark) + "\"";
-  if (kind_of(*mark.row) == MarkKind::equal || !page.in_table[place_of(page, *mark.row)])
-    return "<i" + about + "></i>";
+  const bool linked = is_linked(page, mark);
+  std::string about = " class=\"" + cell_class(mark) + "\"";
+  // What was not compared has no place in the plots.
+  if (!linked || kind_of(*mark.row) == MarkKind::not_compared) about += " title=\"" + mark_title(mark) + "\"";
+  if (!linked) return "<i" + about + "></i>";
   return "<a" + about + " tabindex=\"-1\" href=\"#" + anchor_of(page, *mark.row) + "\"></a>";
 }
 

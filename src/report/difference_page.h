@@ -39,6 +39,10 @@ std::string anchor_of(const FilePage& page, const TensorRow& row);  // id of its
 // A mark as a sentence: "layer1.0.conv1.weight: relative Frobenius 1.2e-05, …"; escaped.
 std::string mark_title(const Mark& mark);
 
+// Whether a mark leads to its row of the table.  Names are long, and a page has three pictures of one tensor:
+// marks that lead to one row have their title in the first picture only, from where the script hands it on.
+bool is_linked(const FilePage& page, const Mark& mark);
+
 std::string page_banner(const DiffReport& report);
 std::string drift_plot(const FilePage& page);     // relative Frobenius distance and ULP, layer by layer
 std::string heat_strips(const FilePage& page);    // a cell a tensor, a strip a band

@@ -102,15 +102,24 @@ function tell(mark) {
   tip.style.left = Math.max(8, Math.min(at.left + at.width / 2 - size.width / 2, innerWidth - size.width - 8)) + "px";
   tip.style.top = (at.top > size.height + 14 ? at.top - size.height - 8 : at.bottom + 8) + "px";
 }
+const tips = new Map();
 for (const title of document.querySelectorAll(".marks title")) {
   const mark = title.closest("a") || title.parentNode;
   mark.dataset.tip = title.textContent;
   mark.setAttribute("aria-label", title.textContent);
+  tips.set(mark.getAttribute("href"), title.textContent);
   title.remove();
 }
 for (const cell of document.querySelectorAll(".strips [title]")) {
   cell.dataset.tip = cell.title;
   cell.removeAttribute("title");
+}
+// Marks of one tensor in other pictures lead to the same row.
+for (const mark of document.querySelectorAll(".marks a:not([data-tip]), .strips a:not([data-tip])")) {
+  const tip = tips.get(mark.getAttribute("href"));
+  if (!tip) continue;
+  mark.dataset.tip = tip;
+  if (mark.closest(".marks")) mark.setAttribute("aria-label", tip);
 }
 for (const kind of ["pointerover", "focusin"])
   document.addEventListener(kind, (event) => {

@@ -145,8 +145,10 @@ class Plot {
                          "\"";
     if (kind == MarkKind::over && mark.row->bound->exact())
       symbol += " class=\"c" + std::to_string(shade(distance(*mark.row))) + "\"";
-    symbol += "><title>" + mark_title(mark) + "</title></use>";
-    if (kind == MarkKind::equal || !page_.in_table[place_of(page_, *mark.row)]) return symbol + "\n";
+    const bool linked = is_linked(page_, mark);
+    const bool told = linked && &metric_ != &kMetrics.front();  // by the first plot
+    symbol += told ? "/>" : "><title>" + mark_title(mark) + "</title></use>";
+    if (!linked) return symbol + "\n";
     return "<a href=\"#" + anchor_of(page_, *mark.row) + "\" tabindex=\"-1\">" + symbol + "</a>\n";
   }
 
@@ -192,6 +194,10 @@ std::string symbols() {
 <path id="removed" d="M-5.5 0H5.5"/><path id="added" d="M-5.5 0H5.5M0-5.5V5.5"/>
 </defs></svg>
 )";
+}
+
+bool is_linked(const FilePage& page, const Mark& mark) {
+  return kind_of(*mark.row) != MarkKind::equal && page.in_table[place_of(page, *mark.row)];
 }
 
 std::string mark_title(const Mark& mark) {

@@ -28,6 +28,7 @@ addEventListener("load", () => {
     "errors", errors,
     "sorted", document.querySelectorAll("[aria-sort]").length,
     "rows", [...document.querySelectorAll(".tensors tbody tr")].filter((row) => row.offsetParent).length,
+    "nameless", [...document.querySelectorAll(".marks > *, .strips .heat > *")].filter((mark) => !mark.dataset.tip).length,
     "heading", document.querySelector("h1").textContent,
   ].join(" "), "*");
 });
@@ -49,8 +50,8 @@ before=$fixtures/1.12.1/opt_adam.pth
 expect 1 diff "$before" "$fixtures/1.12.1/opt_adamw.pth" --report differs.html
 expect 0 diff "$before" "$before" --report identical.html
 for width in 400 1400; do
-  [ "$(probe differs.html $width)" = "wide true loaded 0 errors 0 sorted 1 rows 0 heading Differs" ] ||
+  [ "$(probe differs.html $width)" = "wide true loaded 0 errors 0 sorted 1 rows 0 nameless 0 heading Differs" ] ||
     fail "differs.html at $width: $(grep -o 'data-said="[^"]*"' dom)"
-  [ "$(probe identical.html $width)" = "wide true loaded 0 errors 0 sorted 1 rows 0 heading Identical" ] ||
+  [ "$(probe identical.html $width)" = "wide true loaded 0 errors 0 sorted 1 rows 0 nameless 0 heading Identical" ] ||
     fail "identical.html at $width: $(grep -o 'data-said="[^"]*"' dom)"
 done
