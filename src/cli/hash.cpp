@@ -126,9 +126,12 @@ class ManifestReader {
       throw Error(Code::bad_policy, "a line of a manifest holds 32 digits, two blanks and a path")
           .in("line " + std::to_string(number_))
           .of(path_);
-    if (tensor) return files_.back().tensors.emplace_back(std::move(hash), std::move(rest)), void();
-    files_.push_back({std::move(hash), std::move(rest), {}});
-    of_tensors_ = false;
+    if (tensor) {
+      files_.back().tensors.emplace_back(std::move(hash), std::move(rest));
+    } else {
+      files_.push_back({std::move(hash), std::move(rest), {}});
+      of_tensors_ = false;
+    }
   }
 
   const std::string& path_;
@@ -159,7 +162,7 @@ std::string changes_since(const ManifestFile& was, const FileHash& is) {
   return text;
 }
 
-int check_file(const ManifestFile& was, const FileHash& is) {
+int check_listed(const ManifestFile& was, const FileHash& is) {
   bool same = is.model == was.model;
   std::string changes;
   if (!was.tensors.empty()) {
@@ -190,7 +193,7 @@ int check_manifest(const HashOptions& options, Executor& executor) {
   int worst = 0;
   for (const ManifestFile& was : ManifestReader(options.check).run())
     worst = std::max(
-        worst, guarded(was.path, [&] { return check_file(was, hash_file(was.path, options, executor)); }));
+        worst, guarded(was.path, [&] { return check_listed(was, hash_file(was.path, options, executor)); }));
   return worst;
 }
 

@@ -52,7 +52,7 @@ std::vector<CheckResult> check_all(const CheckPlan& plan, const ValidateOptions&
   return results;
 }
 
-std::vector<std::string> files_read(const CheckOptions& options, const CheckPlan& plan) {
+std::vector<std::string> inputs_of(const CheckOptions& options, const CheckPlan& plan) {
   std::vector<std::string> files{options.diff.before, options.diff.map, options.diff.policy};
   for (const CheckTask& task : plan.tasks)
     files.insert(files.end(), {task.before, task.after, task.options.drift.model, task.options.drift.golden,
@@ -70,7 +70,7 @@ int run_validate(const ValidateOptions& options) {
   const bool again = is_archive(options.check);
   if (again) need_archive(options.check.diff.before, "validate");
   const CheckPlan plan = again ? CheckPlan{} : plan_checks(options.check);
-  check_destinations(options, files_read(options.check, plan));
+  check_destinations(options, inputs_of(options.check, plan));
   const std::vector<CheckResult> results =
       again ? judge_validation_archive(options.check) : check_all(plan, options);
 

@@ -14,7 +14,7 @@ constexpr std::size_t kWhole = 56, kBefore = 14, kAfter = 24;  // bytes of what 
 constexpr std::size_t kPreview = 80, kSearched = 4096;
 constexpr std::size_t kWholeBytes = 16, kBytesBefore = 4, kBytesAfter = 12;
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 std::size_t first_difference(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
@@ -25,17 +25,17 @@ std::string window(std::string_view text, std::size_t at) {
   const auto shown = [&](std::size_t begin, std::size_t end) {
     return escape_for_terminal(text.substr(begin, end - begin));
   };
-  while (at > 0 && at < text.size() && continues(text[at])) --at;
+  while (at > 0 && at < text.size() && is_continuation(text[at])) --at;
   std::size_t begin = at, end = at;
   for (std::size_t next = begin; next > 0;) {
     do --next;
-    while (next > 0 && continues(text[next]));
+    while (next > 0 && is_continuation(text[next]));
     if (shown(next, at).size() > kBefore) break;
     begin = next;
   }
   for (std::size_t next = end; next < text.size();) {
     do ++next;
-    while (next < text.size() && continues(text[next]));
+    while (next < text.size() && is_continuation(text[next]));
     if (end > at && shown(at, next).size() > kAfter) break;
     end = next;
   }
@@ -44,7 +44,7 @@ std::string window(std::string_view text, std::size_t at) {
 
 std::string text_around(std::string_view text, std::size_t at) {
   const auto characters = std::count_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at),
-                                        [](char c) { return !continues(c); });
+                                        [](char c) { return !is_continuation(c); });
   return "'" + window(text, at) + "' (at " + grouped(static_cast<std::uint64_t>(characters)) + ")";
 }
 
