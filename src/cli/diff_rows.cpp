@@ -275,6 +275,44 @@ void leave_out(const convert::RuleOptions& wanted, structure::Pairing& pairing, 
     file.remarks.push_back({Code::excluded, "", report::plural(left_out, "tensor", "tensors") + " left out"});
 }
 
+namespace {
+
+// What legacy streams, as convert writes them for PyTorch before 2.1, do not say: whether sparse tensors are
+// coalesced.
+class BeyondLegacy {
+ public:
+  BeyondLegacy(const Opened& before, const Opened& after) : before_(before), after_(after) {}
+
+  bool has(const structure::ValueDifference& one) {
+    const bool gone = one.after == kNoNode;
+    if (gone == (one.before == kNoNode) || !one.path.ends_with(kPart)) return false;
+    const Opened &rich = gone ? before_ : after_, &poor = gone ? after_ : before_;
+    if (poor.checkpoint.container.format != "legacy stream") return false;
+    if (!paths_[gone]) paths_[gone] = paths_of(rich.checkpoint.values);
+    return paths_[gone]->contains(one.path);
+  }
+
+ private:
+  static constexpr std::string_view kPart = "is_coalesced";
+
+  static std::unordered_set<std::string> paths_of(const ValueGraph& graph) {
+    std::unordered_set<std::string> found;
+    const Paths paths(graph, Reach::containers);
+    for (std::size_t i = 0; i < paths.visits().size(); ++i) {
+      const NodeId node = paths.visits()[i].node;
+      if (graph.kind(node) == Kind::composite && graph.composite(node) == Composite::sparse_coo)
+        found.insert(join_path(paths.path(i), kPart));
+    }
+    return found;
+  }
+
+  const Opened& before_;
+  const Opened& after_;
+  std::optional<std::unordered_set<std::string>> paths_[2];  // only in after, only in before
+};
+
+}  // namespace
+
 void list_values(const structure::Pairing& pairing, const Opened& before, const Opened& after,
                  FileDiff& file) {
   constexpr std::size_t kPreview = 80;
@@ -282,7 +320,12 @@ void list_values(const structure::Pairing& pairing, const Opened& before, const 
     return node == kNoNode ? std::string() : report::preview(side.checkpoint.values, node, kPreview);
   };
   file.values_compared = pairing.values_compared;
+  BeyondLegacy beyond_legacy(before, after);
   for (const structure::ValueDifference& one : pairing.values) {
+    if (beyond_legacy.has(one)) {
+      file.listed.push_back({Code::lost_value, one.path, "legacy streams do not say so"});
+      continue;
+    }
     const DiffState state = one.before == kNoNode  ? DiffState::added
                             : one.after == kNoNode ? DiffState::removed
                                                    : DiffState::differs;

@@ -44,6 +44,7 @@ class Planner {
     if (options_.target == Target::legacy) {
       if (const std::string types = torch::newer_than_1_1(checkpoint_); !types.empty())
         log_.add(Code::needs_later_old, "", "PyTorch before 1.2 does not know " + types);
+      log_coalesced();
       return of_torch(std::make_unique<torch::LegacyFile>(checkpoint_));
     }
     return of_tensors();
@@ -56,6 +57,20 @@ class Planner {
     outputs_.tensor_bytes = file->tensor_bytes();
     outputs_.files.push_back({path_, std::move(file)});
     return std::move(outputs_);
+  }
+
+  // What the dialect of legacy streams leaves out of sparse tensors.
+  void log_coalesced() {
+    const ValueGraph& graph = checkpoint_.values;
+    const auto nodes = graph.reachable();
+    const auto count = std::ranges::count_if(nodes, [&](NodeId id) {
+      return graph.kind(id) == Kind::composite && graph.composite(id) == Composite::sparse_coo &&
+             graph.items(id).size() == 4;
+    });
+    if (count > 0)
+      log_.add(Code::lost_value, "",
+               "is_coalesced of " + grouped(static_cast<std::uint64_t>(count)) +
+                   (count == 1 ? " sparse tensor" : " sparse tensors") + ": legacy streams do not say so");
   }
 
   Outputs of_tensors() {

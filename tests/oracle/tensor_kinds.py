@@ -1,6 +1,6 @@
 """Tensors that are made of other tensors, as PyTorch 2.13 writes them now: every sparse layout, nested and jagged ones, quantized by every
 scheme, Parameters of these, conjugated and negated views. Converted, each is what torch reads from the original; through safetensors
-and back it is too, where that can hold it; `diff` calls the copies identical and names the part in which one number was changed;
+and back it is too, where that can hold it; `diff` calls the copies, a legacy stream too, identical and names the part in which one number was changed;
 indices that point outside are refused; `diff --close` calls none close that torch.testing does not.
 
     python tensor_kinds.py
@@ -83,6 +83,12 @@ def check_copies(name, value, folder, fail):
         status, message = oracle.run_tool("diff", original, copy)
         if status != 0:
             fail("%s: diff to layout %s, exit %s: %s" % (name, layout, status, message))
+    legacy = folder / "legacy.pt"
+    status, message = oracle.convert(original, legacy, "--to", "legacy")
+    if status == 0:
+        status, message = oracle.run_tool("diff", original, legacy)
+        if status != 0:
+            fail("%s: diff to the legacy stream, exit %s: %s" % (name, status, message))
     there, back = folder / "there.safetensors", folder / "back.pt"
     status, message = oracle.convert(original, there, "--to", "safetensors")
     if status == 0:
