@@ -48,7 +48,7 @@ std::shared_ptr<const Bound> bound_of(std::optional<double> rtol, std::optional<
 TensorRow drifted_row(const std::string& path, double relative, DiffState state = DiffState::differs) {
   TensorRow row = equal_row(path);
   row.state = state;
-  row.measured = true;
+  row.measured = row.counted = true;
   row.why = "500 of 1,000 elements differ";
   Drift& drift = row.drift;
   drift.bits_differing = drift.differing = drift.bits_flipped = 500;
@@ -474,6 +474,17 @@ TEST(DiffJson, HasEveryNumberOfADrift) {
   EXPECT_THAT(
       text,
       HasSubstr("{\"exact\": false, \"rtol\": 1e-05, \"atol\": null, \"ulp\": null, \"nan\": \"equal\"}"));
+}
+
+TEST(DiffJson, SaysNullForWhatNobodyCounted) {
+  TensorRow row = equal_row("w");
+  row.measured = true;
+  const std::string text = json_of(report_of({row}));
+  for (const std::string name : {"nans_before", "nans_after", "nans_both", "infinities_before",
+                                 "infinities_after", "finite", "ulp_histogram"})
+    EXPECT_THAT(text, HasSubstr("\"" + name + "\": null"));
+  EXPECT_THAT(text, HasSubstr("\"elements\": 1000,"));
+  EXPECT_THAT(text, HasSubstr("\"max_abs\": 0.0,"));
 }
 
 TEST(DiffJson, KeepsEqualTensorsShort) {

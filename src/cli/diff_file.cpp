@@ -85,13 +85,16 @@ class Comparisons {
     const numeric::TensorPairs pairs(size(), [this](std::size_t i) {
       return numeric::TensorPair{before_.view(tensors_before_[i]), after_.view(tensors_after_[i])};
     });
-    for (std::uint32_t number = 0; number < size(); ++number)
-      fill(number, {numeric::unmeasured(pairs[number]), ""}, rows);
+    for (std::uint32_t number = 0; number < size(); ++number) {
+      Drift known = numeric::unmeasured(pairs[number]);
+      const bool nothing_to_count = known.elements == 0;
+      fill(number, {std::move(known), ""}, nothing_to_count, rows);
+    }
     Checksums checksums({&before.checkpoint, tensors_before_}, {&after.checkpoint, tensors_after_}, pairs,
                         executor);
     numeric::compare_tensors(
         pairs, executor, [&](const numeric::TapBlock& block) { checksums.take(block); },
-        [&](std::size_t number, numeric::Comparison found) { fill(number, std::move(found), rows); },
+        [&](std::size_t number, numeric::Comparison found) { fill(number, std::move(found), true, rows); },
         progress, options);
     checksums.check();
   }
@@ -99,12 +102,14 @@ class Comparisons {
  private:
   std::uint32_t size() const { return static_cast<std::uint32_t>(tensors_before_.size()); }
 
-  void fill(std::size_t number, numeric::Comparison result, std::vector<TensorRow>& rows) const {
+  void fill(std::size_t number, numeric::Comparison result, bool counted,
+            std::vector<TensorRow>& rows) const {
     for (std::uint32_t at = last_row_[number]; at != kNone; at = row_before_[at]) {
       TensorRow& row = rows[at];
       const bool last = row_before_[at] == kNone;
       row.drift = last ? std::move(result.drift) : result.drift;
       row.measured = result.why_not.empty();
+      row.counted = counted && row.measured;
       row.why = result.why_not;
     }
   }

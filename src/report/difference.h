@@ -47,8 +47,10 @@ struct TensorRow {
                           // else empty
   DiffState state = DiffState::equal;
   bool measured = false;
+  bool counted = false;  // its finite, infinite and NaN elements are; not of equal pairs that nobody had to
+                         // read as numbers
   SharedText why;  // of differs and incomparable: "shape [3, 4] became [4, 3]", or the verdict's own words
-  Drift drift;     // of equal pairs: elements only; see `measured`
+  Drift drift;     // of equal pairs: elements only, unless `counted`
   std::shared_ptr<const Bound> bound = exact_bound();  // what it was judged by
   std::vector<Explanation> explanations;               // the best first
   std::optional<double> spectral;                      // σ₁(after − before) / σ₁(before)
@@ -131,7 +133,8 @@ struct DiffTextStyle {
 // Summary first, then the worst first; everything that comes from a file is escaped.
 std::string diff_text(const DiffReport& report, const DiffTextStyle& style);
 
-// One document, "schema": "torchferry.diff/1".
+// One document, "schema": "torchferry.diff/1".  Of equal pairs whose numbers nobody had to read, how many are
+// finite, infinite and NaN, and the histogram of ULP distances, are null.
 void write_diff_json(const DiffReport& report, const JsonWriter::Put& put);
 // A line for every tensor, value and tying change, and a last one with the totals; each is a JSON object.
 void write_diff_jsonl(const DiffReport& report, const JsonWriter::Put& put);

@@ -56,8 +56,18 @@ void worst_field(JsonWriter& json, const TensorRow& row) {
   json.end_object();
 }
 
-// Pairs of the upper end of a bin and what is in it.
-void histogram_field(JsonWriter& json, const UlpHistogram& ulps) {
+// How many of the elements are what; null where nobody counted.
+void count_field(JsonWriter& json, std::string_view key, const TensorRow& row, std::uint64_t count) {
+  if (row.counted)
+    json.field(key, count);
+  else
+    json.null_field(key);
+}
+
+// Pairs of the upper end of a bin and what is in it; null where nobody counted.
+void histogram_field(JsonWriter& json, const TensorRow& row) {
+  if (!row.counted) return json.null_field("ulp_histogram");
+  const UlpHistogram& ulps = row.drift.ulps;
   json.key("ulp_histogram");
   json.begin_array(JsonWriter::Lines::one);
   for (std::size_t bin = 0; bin < kUlpBins; ++bin) {
@@ -80,14 +90,14 @@ void drift_field(JsonWriter& json, const TensorRow& row) {
   json.field("bits_flipped", drift.bits_flipped);
   json.field("differing", drift.differing);
   json.field("zero_signs", drift.zero_signs);
-  json.field("nans_before", drift.nans_before);
-  json.field("nans_after", drift.nans_after);
-  json.field("nans_both", drift.nans_both);
+  count_field(json, "nans_before", row, drift.nans_before);
+  count_field(json, "nans_after", row, drift.nans_after);
+  count_field(json, "nans_both", row, drift.nans_both);
   json.field("nan_payloads", drift.nan_payloads);
-  json.field("infinities_before", drift.infinities_before);
-  json.field("infinities_after", drift.infinities_after);
+  count_field(json, "infinities_before", row, drift.infinities_before);
+  count_field(json, "infinities_after", row, drift.infinities_after);
   json.field("nonfinite_mismatches", drift.nonfinite_mismatches);
-  json.field("finite", drift.finite);
+  count_field(json, "finite", row, drift.finite);
   json.field("max_abs", drift.max_abs);
   json.field("max_rel", drift.max_rel);
   json.key("max_ulp");
@@ -102,7 +112,7 @@ void drift_field(JsonWriter& json, const TensorRow& row) {
                  : static_cast<double>(drift.difference_sum / static_cast<long double>(drift.finite)));
   optional_field(json, "spectral_ratio", row.spectral);
   worst_field(json, row);
-  histogram_field(json, drift.ulps);
+  histogram_field(json, row);
   json.end_object();
 }
 
