@@ -41,6 +41,13 @@ CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::
   return verb.add_option(name, list, about)->allow_extra_args(false);
 }
 
+CLI::Option* named(CLI::Option* option) {
+  const auto problem = [](const std::string& text) -> std::string {
+    return text.empty() ? "the name of the file is empty" : "";
+  };
+  return option->check(CLI::Validator(problem, ""));
+}
+
 std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts) {
   std::vector<convert::Rename> renames;
   for (const std::string& text : texts) {

@@ -40,6 +40,9 @@ struct Shared {
 CLI::Option* add_list(CLI::App& verb, const std::string& name, std::vector<std::string>& list,
                       const std::string& about);
 
+// Refuses an empty text where a file is named: a variable of a script that is not set.
+CLI::Option* named(CLI::Option* option);
+
 std::vector<convert::Rename> renames_of(const std::vector<std::string>& texts);
 
 // The recipe of that name or in that file.  Throws where the other rules leave it no room.

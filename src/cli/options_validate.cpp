@@ -32,11 +32,13 @@ constexpr auto kSuffixes =
     std::to_array<std::string_view>({".txt", ".json", ".md", ".html", ".xml", ".sarif"});
 
 void describe_sides(CLI::App& verb, ValidateArguments& to) {
-  verb.add_option("BEFORE", to.compare.options.before,
-                  "a file, a folder or a quoted pattern; alone: a policy (.toml), or what --save wrote (.h5)")
+  named(verb.add_option(
+            "BEFORE", to.compare.options.before,
+            "a file, a folder or a quoted pattern; alone: a policy (.toml), or what --save wrote (.h5)"))
       ->required()
       ->type_name("");
-  verb.add_option("AFTER", to.compare.options.after, "its conversion: a file, a folder or a quoted pattern")
+  named(verb.add_option("AFTER", to.compare.options.after,
+                        "its conversion: a file, a folder or a quoted pattern"))
       ->type_name("");
   verb.add_option("--layout", to.layout, "the layout that AFTER is to have: clean (default) or keep")
       ->check(CLI::IsMember({"keep", "clean"}).description(""))
@@ -94,7 +96,8 @@ void describe_outputs(CLI::App& verb, ValidateArguments& to) {
   add_list(verb, "--report", options.reports,
            "write a report: .txt .json .md .html .xml (JUnit) .sarif; may be repeated")
       ->type_name("FILE");
-  verb.add_option("--save", options.save, "keep what was measured in an HDF5 archive")->type_name("FILE.h5");
+  named(verb.add_option("--save", options.save, "keep what was measured in an HDF5 archive"))
+      ->type_name("FILE.h5");
   verb.add_flag("--force", options.force, "replace existing reports");
   verb.add_option("-j,--jobs", to.compare.options.jobs, "threads (default: one a processor)")
       ->check(CLI::Range(1, 4096).description(""))
@@ -137,6 +140,7 @@ ValidateOptions finished(ValidateArguments& from, const Shared& shared) {
   if (check.diff.rules.recipe && check.diff.after.empty())
     throw_usage("--recipe needs two checkpoints", "torchferry validate BEFORE AFTER --recipe NAME");
   check.diff.spectral = SpectralChoice::none;
+  check.diff.judged_again = !options.save.empty();
   if (!from.dtype.empty()) check.dtype = dtype_by_name(from.dtype);
   if (check.diff.after.empty() && !check.diff.before.ends_with(".toml") && !options.save.empty())
     throw_usage("--save needs two checkpoints or a policy", "torchferry validate BEFORE AFTER --save v.h5");
