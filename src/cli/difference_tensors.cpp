@@ -9,6 +9,7 @@
 #include "src/cli/diff_rows.h"
 #include "src/cli/opened.h"
 #include "src/core/executor.h"
+#include "src/core/text.h"
 #include "validators/numeric/measure_block.h"
 #include "validators/numeric/numbers.h"
 #include "validators/numeric/tensor_reader.h"
@@ -31,11 +32,14 @@ DType difference_type(DType before, DType after) {
   return wide ? DType::float64 : DType::float32;
 }
 
-// A name within a group: HDF5 divides paths at slashes, and "." is the group itself.
-std::string link_name(const std::string& path) {
+// A name within a group that no other has: HDF5 divides paths at slashes, "." is the group itself, and names
+// are UTF-8.
+std::string link_name(const std::string& path, std::set<std::string>& taken) {
   std::string name = path.empty() || path == "." ? "(root)" : path;
   std::replace(name.begin(), name.end(), '/', '|');
   std::replace(name.begin(), name.end(), '\0', '|');
+  if (!is_utf8(name, false)) name = escape_for_terminal(name);
+  while (!taken.insert(name).second) name += "'";
   return name;
 }
 
@@ -80,7 +84,7 @@ struct DifferenceTensors::State {
   std::vector<Pair> pairs;
 
   void add_file(const report::FileDiff& file, const DiffOptions& options, const structure::NameMap& names,
-                const std::vector<std::string>& group) {
+                const std::vector<std::string>& group, std::size_t first_row) {
     Sides& sides = files.emplace_back();
     SerialExecutor executor;
     open_both({file.before.path, file.after.path}, options, executor, sides.opened);
@@ -94,11 +98,10 @@ struct DifferenceTensors::State {
       const bool wanted = row.measured && row.drift.differing > 0 && numeric::is_numeric(row.drift.before) &&
                           numeric::is_numeric(row.drift.after);
       if (!wanted || !pairing.tensors[i].paired()) continue;
-      std::string name = link_name(row.before.path.str());
-      while (!taken.insert(name).second) name += "'";
       hdf5::ObjectSpec object;
       object.path = group;
-      object.path.push_back(std::move(name));
+      object.path.push_back(link_name(row.before.path.str(), taken));
+      object.attributes = {hdf5::integer_attribute("row", static_cast<std::int64_t>(first_row + i))};
       const DType dtype = difference_type(row.drift.before, row.drift.after);
       object.type = info(dtype).name;
       object.shape.assign(row.before.shape.begin(), row.before.shape.end());
@@ -116,10 +119,15 @@ DifferenceTensors& DifferenceTensors::operator=(DifferenceTensors&&) noexcept = 
 DifferenceTensors::DifferenceTensors(const report::DiffReport& report, const DiffOptions& options,
                                      const structure::NameMap& names)
     : state_(std::make_unique<State>()) {
+  std::size_t row = 0;
+  std::set<std::string> taken;
   for (std::size_t i = 0; i < report.files.size(); ++i) {
-    const std::string& name = report.files[i].name;
-    state_->add_file(report.files[i], options, names,
-                     {"differences", link_name(name.empty() ? std::to_string(i) : name)});
+    const report::FileDiff& file = report.files[i];
+    if (file.error) continue;
+    state_->add_file(file, options, names,
+                     {"differences", link_name(file.name.empty() ? std::to_string(i) : file.name, taken)},
+                     row);
+    row += file.tensors.size();
   }
 }
 

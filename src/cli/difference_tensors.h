@@ -25,7 +25,8 @@ class DifferenceTensors {
   DifferenceTensors& operator=(DifferenceTensors&&) noexcept;
 
   // Datasets /differences/<file>/<name>: float32 where both types are at most that wide, else float64,
-  // complex64 and complex128 for complex types.  A slash in a name reads "|".
+  // complex64 and complex128 for complex types.  The attribute `row` is the tensor's row of /metrics, which
+  // has its true name: in that of the dataset a slash reads "|", and what is no UTF-8 is escaped.
   const std::vector<hdf5::ObjectSpec>& objects() const;
   // Fills them, block by block; places[i] belongs to objects()[i].
   void write(std::span<const ByteRange> places, FileSink& sink) const;
