@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "src/core/dtype.h"
 
@@ -64,107 +65,97 @@ ArchiveField<SavedTensor> shape_field(std::string_view name, Get get) {
   return field;
 }
 
-// A number that people read and that follows from others.
-ArchiveField<SavedTensor> derived_field(std::string_view name, double (*get)(const Drift&)) {
-  ArchiveField<SavedTensor> field{name};
-  field.real = [get](const SavedTensor& row) {
-    return row.row.measured ? get(row.row.drift) : std::numeric_limits<double>::quiet_NaN();
-  };
-  return field;
+// Lines as one text, and back: a line may hold what ends a line, as the names of tensors may.
+std::string join_lines(const std::vector<std::string>& lines) {
+  std::string text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) text += '\n';
+    for (const char c : lines[i]) text += c == '\n' ? "\\n" : c == '\\' ? "\\\\" : std::string(1, c);
+  }
+  return text;
 }
 
-void add_drift(std::vector<ArchiveField<SavedTensor>>& fields) {
-  const auto count = [&](std::string_view name, std::uint64_t Drift::*member) {
-    fields.push_back(count_field<SavedTensor>(
-        name, [member](SavedTensor& row) -> std::uint64_t& { return row.row.drift.*member; }));
-  };
-  const auto real = [&](std::string_view name, auto Drift::*member) {
-    fields.push_back(real_field<SavedTensor>(
-        name, [member](SavedTensor & row) -> auto& { return row.row.drift.*member; }));
-  };
-  count("elements", &Drift::elements);
-  count("bits_differing", &Drift::bits_differing);
-  count("bits_flipped", &Drift::bits_flipped);
-  count("differing", &Drift::differing);
-  count("zero_signs", &Drift::zero_signs);
-  count("nans_before", &Drift::nans_before);
-  count("nans_after", &Drift::nans_after);
-  count("infinities_before", &Drift::infinities_before);
-  count("infinities_after", &Drift::infinities_after);
-  count("nans_both", &Drift::nans_both);
-  count("nan_payloads", &Drift::nan_payloads);
-  count("nonfinite_mismatches", &Drift::nonfinite_mismatches);
-  count("finite", &Drift::finite);
-  real("max_abs", &Drift::max_abs);
-  real("max_rel", &Drift::max_rel);
-  fields.push_back(count_field<SavedTensor>(
-      "max_ulp_whole", [](SavedTensor & row) -> auto& { return row.row.drift.max_ulp.whole; }));
-  fields.push_back(real_field<SavedTensor>(
-      "max_ulp_fraction", [](SavedTensor & row) -> auto& { return row.row.drift.max_ulp.fraction; }));
-  real("difference_squares", &Drift::difference_squares);
-  real("before_squares", &Drift::before_squares);
-  real("after_squares", &Drift::after_squares);
-  real("products", &Drift::products);
-  real("difference_sum", &Drift::difference_sum);
-  fields.push_back(derived_field("rms", [](const Drift& drift) { return drift.rms(); }));
-  fields.push_back(
-      derived_field("relative_frobenius", [](const Drift& drift) { return drift.relative_frobenius(); }));
-  fields.push_back(derived_field("cosine", [](const Drift& drift) { return drift.cosine(); }));
-  fields.push_back(derived_field("snr_db", [](const Drift& drift) { return drift.snr_db(); }));
-}
-
-// The worst pair, where there is one: `has_worst` is 1.
-void add_worst(std::vector<ArchiveField<SavedTensor>>& fields) {
-  ArchiveField<SavedTensor> has{"has_worst"};
-  has.count = [](const SavedTensor& row) { return row.row.drift.worst ? 1u : 0u; };
-  has.put_count = [](SavedTensor& row, std::uint64_t count) {
-    if (count != 0) row.row.drift.worst.emplace();
-  };
-  fields.push_back(std::move(has));
-  ArchiveField<SavedTensor> element{"worst_element"};
-  element.count = [](const SavedTensor& row) {
-    return row.row.drift.worst ? row.row.drift.worst->element : 0;
-  };
-  element.put_count = [](SavedTensor& row, std::uint64_t count) {
-    if (row.row.drift.worst) row.row.drift.worst->element = count;
-  };
-  fields.push_back(std::move(element));
-  const auto number = [&](std::string_view name, Number Worst::*side, double Number::*part) {
-    ArchiveField<SavedTensor> field{name};
-    field.real = [=](const SavedTensor& row) {
-      return row.row.drift.worst ? (*row.row.drift.worst).*side.*part : 0;
-    };
-    field.put_real = [=](SavedTensor& row, double value) {
-      if (row.row.drift.worst) (*row.row.drift.worst).*side.*part = value;
-    };
-    fields.push_back(std::move(field));
-  };
-  number("worst_before", &Worst::before, &Number::real);
-  number("worst_before_imaginary", &Worst::before, &Number::imaginary);
-  number("worst_after", &Worst::after, &Number::real);
-  number("worst_after_imaginary", &Worst::after, &Number::imaginary);
+std::vector<std::string> split_lines(std::string_view text) {
+  std::vector<std::string> lines;
+  if (text.empty()) return lines;
+  lines.emplace_back();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') {
+      lines.emplace_back();
+    } else if (text[i] == '\\' && i + 1 < text.size()) {
+      ++i;
+      lines.back() += text[i] == 'n' ? '\n' : text[i];
+    } else {
+      lines.back() += text[i];
+    }
+  }
+  return lines;
 }
 
 // "cause|text" lines.
 ArchiveField<SavedTensor> explanations_field() {
   ArchiveField<SavedTensor> field{"explanations"};
   field.text = [](const SavedTensor& row) {
-    std::string text;
+    std::vector<std::string> lines;
     for (const Explanation& one : row.row.explanations)
-      text += (text.empty() ? "" : "\n") + std::string(cause_name(one.cause)) + "|" + one.text;
-    return text;
+      lines.push_back(std::string(cause_name(one.cause)) + "|" + one.text);
+    return join_lines(lines);
   };
   field.put_text = [](SavedTensor& row, std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = std::min(text.find('\n', at), text.size());
-      const std::string_view line = text.substr(at, end - at), name = line.substr(0, line.find('|'));
-      at = end + 1;
+    for (const std::string& line : split_lines(text)) {
+      const std::string name = line.substr(0, line.find('|'));
       for (int i = 0; i <= static_cast<int>(Cause::copied); ++i)
         if (cause_name(static_cast<Cause>(i)) == name && name.size() < line.size())
-          row.row.explanations.push_back({static_cast<Cause>(i), std::string(line.substr(name.size() + 1))});
+          row.row.explanations.push_back({static_cast<Cause>(i), line.substr(name.size() + 1)});
     }
   };
   return field;
+}
+
+Code code_of(std::string_view name) {
+  const CodeInfo* const found = find_code(name);
+  if (found == nullptr) throw Error(Code::bad_hdf5, "there is no code " + quote(name));
+  return found->code;
+}
+
+// Why a pair could not be compared; the code comes first and is empty where it could.
+void add_error(std::vector<ArchiveField<SavedFile>>& fields) {
+  using Row = SavedFile;
+  const auto add = [&](std::string_view name, auto get, auto put) {
+    ArchiveField<Row> field{name};
+    field.text = [get](const Row& row) {
+      return row.file.error ? std::string(get(*row.file.error)) : std::string();
+    };
+    field.put_text = [put](Row& row, std::string_view text) {
+      if (!text.empty()) put(row.file.error, text);
+    };
+    fields.push_back(std::move(field));
+  };
+  using Found = std::optional<Error>;
+  add(
+      "error_code", [](const Error& error) { return code_name(error.code()); },
+      [](Found& error, std::string_view text) { error.emplace(code_of(text), "").with_hint(""); });
+  add(
+      "error", [](const Error& error) { return error.summary(); },
+      [](Found& error, std::string_view text) {
+        if (error) error.emplace(error->code(), std::string(text)).with_hint("");
+      });
+  add(
+      "error_file", [](const Error& error) { return error.file(); },
+      [](Found& error, std::string_view text) {
+        if (error) error->of(std::string(text));
+      });
+  add(
+      "error_where", [](const Error& error) { return join_lines(error.where()); },
+      [](Found& error, std::string_view text) {
+        for (const std::string& place : split_lines(text))
+          if (error) error->in(place);
+      });
+  add(
+      "error_hint", [](const Error& error) { return error.hint(); },
+      [](Found& error, std::string_view text) {
+        if (error) error->with_hint(std::string(text));
+      });
 }
 
 ArchiveField<SavedTensor> spectral_field() {
@@ -182,7 +173,7 @@ ArchiveField<SavedTensor> spectral_field() {
 
 std::vector<ArchiveField<SavedFile>> file_fields() {
   using Row = SavedFile;
-  return {
+  std::vector<ArchiveField<Row>> fields = {
       text_field<Row>(
           "name", [](Row & row) -> auto& { return row.file.name; }),
       text_field<Row>(
@@ -207,6 +198,18 @@ std::vector<ArchiveField<SavedFile>> file_fields() {
           "after_elements", [](Row & row) -> auto& { return row.file.after.elements; }),
       count_field<Row>(
           "values_compared", [](Row & row) -> auto& { return row.file.values_compared; }),
+  };
+  add_error(fields);
+  return fields;
+}
+
+std::vector<ArchiveField<SavedPath>> unpaired_fields() {
+  using Row = SavedPath;
+  return {
+      text_field<Row>(
+          "path", [](Row & row) -> auto& { return row.path; }),
+      count_field<Row>(
+          "before", [](Row & row) -> auto& { return row.before; }),
   };
 }
 
@@ -234,9 +237,10 @@ std::vector<ArchiveField<SavedTensor>> tensor_fields() {
           "file", [](Row & row) -> auto& { return row.file; }),
       count_field<Row>(
           "measured", [](Row & row) -> auto& { return row.row.measured; }),
+      count_field<Row>(
+          "counted", [](Row & row) -> auto& { return row.row.counted; }),
   };
-  add_drift(fields);
-  add_worst(fields);
+  for (ArchiveField<Row>& field : measured_fields()) fields.push_back(std::move(field));
   fields.push_back(spectral_field());
   fields.push_back(explanations_field());
   fields.push_back(count_field<Row>(
@@ -281,11 +285,7 @@ std::vector<ArchiveField<SavedRemark>> remark_fields() {
   using Row = SavedRemark;
   ArchiveField<Row> code{"code"};
   code.text = [](const Row& row) { return code_name(row.change.code); };
-  code.put_text = [](Row& row, std::string_view name) {
-    const CodeInfo* const found = find_code(name);
-    if (found == nullptr) throw Error(Code::bad_hdf5, "there is no code " + quote(name));
-    row.change.code = found->code;
-  };
+  code.put_text = [](Row& row, std::string_view name) { row.change.code = code_of(name); };
   return {
       std::move(code),
       text_field<Row>(

@@ -14,6 +14,12 @@ struct SavedFile {
   report::FileDiff file;
 };
 
+// A file of folders without a partner.
+struct SavedPath {
+  std::string path;
+  bool before = false;  // only there; else only in after
+};
+
 struct SavedTensor {
   std::uint64_t file = 0;        // index into /files
   std::uint64_t hull_begin = 0;  // rows of /hull
@@ -40,7 +46,9 @@ struct SavedRemark {
 };
 
 std::vector<ArchiveField<SavedFile>> file_fields();
+std::vector<ArchiveField<SavedPath>> unpaired_fields();
 std::vector<ArchiveField<SavedTensor>> tensor_fields();
+std::vector<ArchiveField<SavedTensor>> measured_fields();  // of them, what was measured
 std::vector<ArchiveField<SavedValue>> value_fields();
 std::vector<ArchiveField<SavedTie>> tie_fields();
 std::vector<ArchiveField<SavedRemark>> remark_fields();

@@ -5,9 +5,11 @@
 #include <bit>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "formats/hdf5/file.h"
@@ -58,14 +60,28 @@ ArchiveField<Row> real_field(std::string_view name, Get get) {
   return field;
 }
 
+// A text that its cell cannot hold.
+struct LongText {
+  std::string column;
+  std::uint64_t row = 0;
+  std::string text;
+};
+
 struct EncodedTable {
   hdf5::ObjectSpec object;
   std::vector<std::byte> rows;
+  std::vector<LongText> long_texts;
 };
 
-// Texts longer than this lose their beginning: a column is as wide as its longest text.
+// A column is as wide as its longest text, and cells are padded with NUL.  So a text that is longer than this
+// loses its beginning in the cell, one that ends in NUL loses its end, and the whole of both lies apart.
 inline constexpr std::size_t kArchiveTextMax = 1000;
 std::string archive_text(std::string text);
+bool fits_cell(std::string_view text);
+
+// Adds what the cells of these tables cannot hold: "long_texts", a row for each (table, column, row; begin
+// and size in bytes), and "long_text_bytes", all of them in one.
+void add_long_texts(std::vector<EncodedTable>& tables);
 
 // Bytes of one cell at `at`, little-endian.
 void put_word(std::vector<std::byte>& out, std::uint64_t word);
@@ -88,19 +104,32 @@ EncodedTable encode_table(std::string name, const std::vector<Row>& rows,
                                                              : field.count ? "uint64"
                                                                            : "float64"});
   }
-  for (const Row& row : rows)
+  for (std::size_t at = 0; at < rows.size(); ++at)
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const auto& field = fields[i];
-      if (field.count) put_word(table.rows, field.count(row));
-      if (field.real) put_word(table.rows, std::bit_cast<std::uint64_t>(field.real(row)));
+      if (field.count) put_word(table.rows, field.count(rows[at]));
+      if (field.real) put_word(table.rows, std::bit_cast<std::uint64_t>(field.real(rows[at])));
       if (!field.text) continue;
-      const std::string text = archive_text(field.text(row));
+      const std::string whole = field.text(rows[at]), text = archive_text(whole);
+      if (field.put_text && !fits_cell(whole))
+        table.long_texts.push_back({std::string(field.name), at, whole});
       const Bytes bytes = as_bytes(text);
       table.rows.insert(table.rows.end(), bytes.begin(), bytes.end());
       table.rows.insert(table.rows.end(), widths[i] - text.size(), std::byte{0});
     }
   return table;
 }
+
+// The long texts of one table, by place.
+class LongTextFinder {
+ public:
+  LongTextFinder(const hdf5::File& file, const std::string& table);
+  // The text of a cell; `cell` where nothing longer is kept.
+  std::string_view find(std::string_view column, std::uint64_t row, std::string_view cell) const;
+
+ private:
+  std::map<std::pair<std::string, std::uint64_t>, std::string> texts_;
+};
 
 // Columns that are not there leave what Row is made with; columns that no field names are skipped.
 // Throws Code::bad_hdf5 when the table is missing or a column is of another kind.
@@ -112,6 +141,7 @@ std::vector<Row> decode_table(const hdf5::File& file, const std::string& name,
     throw Error(Code::bad_hdf5, "this is no archive of torchferry: it has no table " + quote(name));
   const std::vector<std::byte> bytes = file.read(*object);
   std::vector<Row> rows(static_cast<std::size_t>(object->shape[0]));
+  LongTextFinder long_texts(file, name);
   for (const hdf5::Column& column : object->columns) {
     const auto found = std::find_if(fields.begin(), fields.end(),
                                     [&](const auto& field) { return field.name == column.name; });
@@ -124,8 +154,9 @@ std::vector<Row> decode_table(const hdf5::File& file, const std::string& name,
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::size_t at = i * object->itemsize + column.offset;
       if (found->put_text) {
-        std::string_view text = as_text(Bytes(bytes).subspan(at, column.size));
-        found->put_text(rows[i], text.substr(0, text.find_last_not_of('\0') + 1));
+        const std::string_view cell = as_text(Bytes(bytes).subspan(at, column.size));
+        found->put_text(rows[i],
+                        long_texts.find(found->name, i, cell.substr(0, cell.find_last_not_of('\0') + 1)));
       }
       if (found->put_count) found->put_count(rows[i], word_at(bytes, at, column.big_endian));
       if (found->put_real)

@@ -146,12 +146,21 @@ void remark_on_bounds(const DiffReport& report, const Judgement& judgement) {
   }
 }
 
+void judge_all_again(DiffReport& report, const Judgement& judgement, const DiffOptions& options) {
+  for (FileDiff& file : report.files)
+    if (!file.error)
+      judge_again(file, judgement, options.spectral);
+    else if (options.after.empty())
+      print_error(*file.error);
+}
+
 }  // namespace
 
 int run_diff(const DiffOptions& given) {
   if (are_goldens(given)) return run_diff_golden(given);
   DiffOptions options = given;
-  options.judged_again = !options.save.empty();
+  const bool saves = !options.save.empty(), again = options.after.empty();
+  options.judged_again = saves;
   const Judgement judgement = judgement_of(options);
   const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
   if (options.after.empty()) need_archive(options.before, "diff");
@@ -161,14 +170,17 @@ int run_diff(const DiffOptions& given) {
   // Kept until the process ends, which is soon: giving back many rows one by one is work that nobody waits
   // for.
   static DiffReport& report = *new DiffReport;
-  report = options.after.empty() ? judge_archive(options.before, judgement)
-                                 : compare_all(found, options, judgement, names);
+  report = again ? read_archive(options)
+                 : compare_all(found, options, saves ? whatever_counts() : judgement, names);
+  std::vector<EncodedTable> measured;
+  if (saves) measured = encode_measured(report);
+  if (saves || again) judge_all_again(report, judgement, options);
   report.version = version();
   report.bounds = judgement.text();
   if (!options.quiet) remark_on_bounds(report, judgement);
   print_result(report, options);
   const int code = std::max(report::exit_code(report), save_reports(report, options));
-  if (!options.save.empty()) save_archive(report, options, names);
+  if (saves) save_archive(std::move(measured), report, options, names);
   return code;
 }
 

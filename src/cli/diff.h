@@ -30,9 +30,9 @@ struct DiffOptions {
   bool check_dtype = true;           // another dtype is a difference
   std::vector<std::string> ignores;  // globs over dotted paths: differences there do not count
   SpectralChoice spectral = SpectralChoice::worst;
-  std::vector<std::string> reports;  // files: .txt .json .jsonl .md .html
-  std::string save;                  // an HDF5 archive of what was measured
-  bool judged_again = true;  // what is measured may be held against other bounds later; run_diff: with `save`
+  std::vector<std::string> reports;       // files: .txt .json .jsonl .md .html
+  std::string save;                       // an HDF5 archive of what was measured
+  bool judged_again = false;              // what is measured may be judged by others later: with `save`
   bool save_differences = false;          // with the differences themselves
   std::vector<std::string> files, skips;  // which files of folders count
   std::size_t jobs = 0;                   // threads; 0: one a processor

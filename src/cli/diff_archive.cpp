@@ -1,19 +1,32 @@
-// The archive, version 1:
+// The archive, version 1: what was found, with every difference that any options would count.
 //
-//   /              attributes schema = "torchferry.diff/1", version, bounds
-//   /files         a row for each pair of files
-//   /metrics       a row for each tensor, in the order of the report
-//   /hull          float64 (n, 2): corners (|before|, |after − before|) that decide for any tolerance
-//   /ulp_histogram uint64 (rows of /metrics, 67): bin 0 is 0 ULP, 1 is (0, ½], 2 is (½, 1], b is (2^(b−3),
-//   2^(b−2)] /values, /ties, /remarks   what differs besides numbers /differences/<file>/<name> after −
-//   before of tensors that differ, where that was asked for
+//   /                 attributes schema = "torchferry.diff/1", version, spectral: worst, all or none
+//   /files            a row for each pair of files; error_code … of one that could not be compared
+//   /unpaired         files of folders without a partner
+//   /metrics          a row for each tensor, in the order of the report
+//   /hull             float64 (n, 2): corners (|before|, |after − before|) that decide for any tolerance
+//   /ulp_histogram    uint64 (rows of /metrics, 67): bin 0 is 0 ULP, 1 is (0, ½], 2 is (½, 1], b is (2^(b−3),
+//                     2^(b−2)]
+//   /values, /ties, /remarks      what differs besides numbers
+//   /long_texts, /long_text_bytes what the cells of these tables cannot hold: texts of more than 1000 bytes,
+//                     whose cell begins with "…", and texts that end in NUL
+//   /differences/<file>/<name>    after − before of tensors that differ, where that was asked for; attribute
+//                     row: of /metrics
+//
+// Of /metrics: where `measured` is 0, real numbers are NaN and counts 0; where `counted` is 0, so are counts
+// of finite numbers, infinities and NaNs.  A sum (difference_squares, before_squares, after_squares,
+// products, difference_sum) has 64 bits of significand and more room than a double: it is (X + X_low) ·
+// 2^X_exponent, where the exponent is 0 but for sums that doubles cannot hold.  worst_before_bits and
+// worst_after_bits are the element's own bits.
 #include "src/cli/diff_archive.h"
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "src/cli/archive_rows.h"
 #include "src/cli/archive_table.h"
+#include "src/cli/diff_rows.h"
 #include "src/cli/difference_tensors.h"
 #include "src/core/error.h"
 #include "src/core/sink.h"
@@ -29,6 +42,7 @@ constexpr char kSchema[] = "torchferry.diff/1";
 
 struct SavedRows {
   std::vector<SavedFile> files;
+  std::vector<SavedPath> unpaired;
   std::vector<SavedTensor> tensors;
   std::vector<SavedValue> values;
   std::vector<SavedTie> ties;
@@ -48,14 +62,16 @@ void add_tensor(SavedRows& rows, std::uint64_t file, const report::TensorRow& ro
 
 SavedRows rows_of(const DiffReport& report) {
   SavedRows rows;
+  for (const std::string& path : report.only_before) rows.unpaired.push_back({path, true});
+  for (const std::string& path : report.only_after) rows.unpaired.push_back({path, false});
   for (std::uint64_t i = 0; i < report.files.size(); ++i) {
     const FileDiff& file = report.files[i];
-    if (file.error) throw Error(*file.error);  // half a result would read as a whole one
     SavedFile saved;
     saved.file.name = file.name;
     saved.file.before = file.before;
     saved.file.after = file.after;
     saved.file.values_compared = file.values_compared;
+    saved.file.error = file.error;
     rows.files.push_back(std::move(saved));
     for (const report::TensorRow& row : file.tensors) add_tensor(rows, i, row);
     for (const report::ValueRow& row : file.values) rows.values.push_back({i, row});
@@ -79,17 +95,22 @@ EncodedTable numbers_table(std::string name, std::string type, std::vector<std::
   return table;
 }
 
-hdf5::ObjectSpec root_of(const DiffReport& report) {
+std::string_view name_of(SpectralChoice choice) {
+  return choice == SpectralChoice::all ? "all" : choice == SpectralChoice::none ? "none" : "worst";
+}
+
+hdf5::ObjectSpec root_of(const DiffOptions& options) {
   hdf5::ObjectSpec root;
   root.attributes = {hdf5::text_attribute("schema", std::string(kSchema)),
                      hdf5::text_attribute("version", std::string(version())),
-                     hdf5::text_attribute("bounds", report.bounds)};
+                     hdf5::text_attribute("spectral", std::string(name_of(options.spectral)))};
   return root;
 }
 
 std::vector<EncodedTable> encode(const SavedRows& rows) {
   std::vector<EncodedTable> tables;
   tables.push_back(encode_table("files", rows.files, file_fields()));
+  tables.push_back(encode_table("unpaired", rows.unpaired, unpaired_fields()));
   tables.push_back(encode_table("metrics", rows.tensors, tensor_fields()));
   tables.push_back(encode_table("values", rows.values, value_fields()));
   tables.push_back(encode_table("ties", rows.ties, tie_fields()));
@@ -162,20 +183,29 @@ void read_rest(const hdf5::File& file, DiffReport& report) {
   }
 }
 
-// What a judgement once allowed stands as it was found.
-void forget_excuses(FileDiff& file) {
-  for (report::TensorRow& row : file.tensors) {
-    const bool excused =
-        row.state == report::DiffState::not_compared && row.why.view().starts_with("allowed");
-    if (!excused || row.measured) continue;
-    row.state = !row.after.dtype    ? report::DiffState::removed
-                : !row.before.dtype ? report::DiffState::added
-                                    : report::DiffState::incomparable;
-    row.why = std::string(row.why.view().substr(std::min<std::size_t>(9, row.why.size())));
-  }
+// A pair of elements was there to compare, though the comparison may have been given up.
+bool was_compared(const report::TensorRow& row) {
+  return row.measured || (row.state == report::DiffState::incomparable && row.drift.elements > 0 &&
+                          row.before.shape == row.after.shape);
+}
+
+// Where NaNs are equal, nobody reads the numbers of a pair of equal bits.
+void forget_numbers(report::TensorRow& row) {
+  Drift known;
+  known.before = row.drift.before;
+  known.after = row.drift.after;
+  known.elements = row.drift.elements;
+  row.drift = std::move(known);
+  row.counted = row.drift.elements == 0;
 }
 
 }  // namespace
+
+Judgement whatever_counts() {
+  Judgement judgement;
+  judgement.nan = NaNPolicy::strict;
+  return judgement;
+}
 
 std::vector<EncodedTable> encode_measured(const DiffReport& report) { return encode(rows_of(report)); }
 
@@ -183,23 +213,31 @@ DiffReport decode_measured(const hdf5::File& file) {
   DiffReport report;
   for (SavedFile& saved : decode_table(file, "files", file_fields()))
     report.files.push_back(std::move(saved.file));
+  for (SavedPath& saved : decode_table(file, "unpaired", unpaired_fields()))
+    (saved.before ? report.only_before : report.only_after).push_back(std::move(saved.path));
   read_tensors(file, report);
   read_rest(file, report);
   return report;
 }
 
-void judge_again(FileDiff& file, const Judgement& judgement) {
-  forget_excuses(file);
+void judge_again(FileDiff& file, const Judgement& judgement, SpectralChoice spectral) {
   const QuantizedParts quantized(file.tensors);
   RowJudge judge(judgement, quantized);
-  for (report::TensorRow& row : file.tensors)
-    if (row.measured) judge.judge(row);
+  for (report::TensorRow& row : file.tensors) {
+    judge_without_data(row, judgement);
+    if (!was_compared(row)) continue;
+    if (row.measured && row.drift.bits_equal() && judgement.nan == NaNPolicy::equal) forget_numbers(row);
+    judge.judge(row);
+  }
+  const Differences all = count_differences(file);
   excuse(file, judgement);
+  explain_again(all, file, spectral);
 }
 
-void save_archive(const DiffReport& report, const DiffOptions& options, const structure::NameMap& names) {
-  const std::vector<EncodedTable> tables = encode_measured(report);
-  std::vector<hdf5::ObjectSpec> objects = {root_of(report)};
+void save_archive(std::vector<EncodedTable> tables, const DiffReport& report, const DiffOptions& options,
+                  const structure::NameMap& names) {
+  add_long_texts(tables);
+  std::vector<hdf5::ObjectSpec> objects = {root_of(options)};
   for (const EncodedTable& table : tables) objects.push_back(table.object);
   DifferenceTensors differences;
   if (options.save_differences) differences = DifferenceTensors(report, options, names);
@@ -214,17 +252,54 @@ void save_archive(const DiffReport& report, const DiffOptions& options, const st
   sink.commit();
 }
 
-DiffReport judge_archive(const std::string& path, const Judgement& judgement) {
+namespace {
+
+// A checkpoint alone is no archive: most likely the other one was forgotten.
+hdf5::File open_archive(const std::string& path) {
+  constexpr char kHint[] = "--save writes archives; two files are compared by: torchferry diff BEFORE AFTER";
   try {
-    const hdf5::File file = hdf5::File::open(open_file(path), Limits{});
+    hdf5::File file = hdf5::File::open(open_file(path), Limits{});
     if (file.root().text_attribute("schema") != kSchema)
-      throw Error(Code::bad_hdf5, "this is no archive of torchferry diff")
-          .with_hint("two files are compared by: torchferry diff BEFORE AFTER");
-    DiffReport report = decode_measured(file);
-    for (FileDiff& one : report.files) judge_again(one, judgement);
-    return report;
+      throw Error(Code::bad_hdf5, "this is no archive of torchferry diff");
+    return file;
   } catch (Error& error) {
-    error.of(path);
+    if (error.code() == Code::bad_hdf5) error.with_hint(kHint);
+    throw;
+  }
+}
+
+}  // namespace
+
+void refuse_choices(const DiffOptions& options, std::string_view verb) {
+  const std::pair<std::string_view, bool> choices[] = {{"--select", !options.rules.select.empty()},
+                                                       {"--include", !options.rules.includes.empty()},
+                                                       {"--exclude", !options.rules.excludes.empty()},
+                                                       {"--rename", !options.rules.renames.empty()},
+                                                       {"--recipe", options.rules.recipe != nullptr},
+                                                       {"--map", !options.map.empty()},
+                                                       {"--as-stored", options.as_stored},
+                                                       {"--files", !options.files.empty()},
+                                                       {"--skip", !options.skips.empty()}};
+  for (const auto& [option, given] : choices)
+    if (given)
+      throw Error(Code::bad_usage,
+                  std::string(option) + " says what is compared, and an archive holds what was compared")
+          .of(options.before)
+          .with_hint("torchferry " + std::string(verb) + " BEFORE AFTER " + std::string(option) +
+                     " …; --ignore GLOB leaves differences of an archive out of the verdict");
+}
+
+DiffReport read_archive(const DiffOptions& options) {
+  refuse_choices(options, "diff");
+  try {
+    const hdf5::File file = open_archive(options.before);
+    if (options.spectral == SpectralChoice::all &&
+        file.root().text_attribute("spectral") != name_of(SpectralChoice::all))
+      throw Error(Code::bad_usage, "the archive does not have all ratios of spectral norms")
+          .with_hint("torchferry diff BEFORE AFTER --save m.h5 --spectral all");
+    return decode_measured(file);
+  } catch (Error& error) {
+    error.of(options.before);
     throw;
   }
 }

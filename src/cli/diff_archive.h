@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/cli/archive_table.h"
@@ -11,20 +12,27 @@
 
 namespace ferry::cli {
 
+// The judgement under which everything counts that counts under any other.  What is saved is judged by it:
+// rows that another one lets pass have explanations too, and the NaNs of equal pairs are known.
+Judgement whatever_counts();
+
+// A report that was judged so, as tables of an archive.
+std::vector<EncodedTable> encode_measured(const report::DiffReport& report);
 // Writes the archive that options.save names; with options.save_differences the checkpoints are read once
 // more. Throws Code::output_exists, Code::cannot_write, Code::helper_missing.
-void save_archive(const report::DiffReport& report, const DiffOptions& options,
-                  const structure::NameMap& names);
+void save_archive(std::vector<EncodedTable> measured, const report::DiffReport& report,
+                  const DiffOptions& options, const structure::NameMap& names);
 
-// The report of what was saved, under other bounds.  Throws Code::bad_hdf5 for a file that is no such
-// archive.
-report::DiffReport judge_archive(const std::string& path, const Judgement& judgement);
+// Options that choose what is compared, or steer how, come too late for an archive.  Throws Code::bad_usage
+// with the name of the first that was given; `verb` makes the hint.
+void refuse_choices(const DiffOptions& options, std::string_view verb);
 
-// The parts that archives of other verbs have too: the tables of what was measured …
-std::vector<EncodedTable> encode_measured(const report::DiffReport& report);
-// … their reports as they were saved, judged as they were then …
-report::DiffReport decode_measured(const hdf5::File& file);
-// … and judged again: what was once allowed stands as it was found, until it is allowed again.
-void judge_again(report::FileDiff& file, const Judgement& judgement);
+// What was saved in options.before, as it was found.  Throws Code::bad_hdf5 for a file that is no such
+// archive, Code::bad_usage where it does not have what the options ask for.
+report::DiffReport read_archive(const DiffOptions& options);
+report::DiffReport decode_measured(const hdf5::File& file);  // the part that archives of other verbs have too
+
+// Makes of a file as it was found the one that a comparison under this judgement gives.
+void judge_again(report::FileDiff& file, const Judgement& judgement, SpectralChoice spectral);
 
 }  // namespace ferry::cli

@@ -163,8 +163,7 @@ class Exchange {
     const bool swapped = back != source_.end() && back->second == row;
     auto& list = file_.tensors[row].explanations;
     list.insert(list.begin(), {swapped ? Cause::swapped : Cause::copied,
-                               (swapped ? "changed places with " : "holds what was in ") +
-                                   file_.tensors[other].before.path});
+                               (swapped ? kSwapped : kCopied) + file_.tensors[other].before.path});
   }
 
   const structure::Pairing& pairing_;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 
 #include "src/cli/opened.h"
 #include "src/core/executor.h"
@@ -10,6 +11,9 @@
 #include "validators/structure/pairing.h"
 
 namespace ferry::cli {
+
+// What is said of a row, before the path of the other tensor.
+inline constexpr std::string_view kSwapped = "changed places with ", kCopied = "holds what was in ";
 
 // Of the given rows, which are explained otherwise already, those whose tensor of after is, type, shape and
 // bits, another tensor of before (whatever became of that one: unchanged, changed or removed) get that as

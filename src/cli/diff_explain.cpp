@@ -23,7 +23,8 @@ bool shows_difference(const TensorRow& row) {
          row.state == DiffState::incomparable;
 }
 
-// Rows that are worth an explanation, the worst first; of very many only those that anyone will look at.
+}  // namespace
+
 std::vector<std::size_t> rows_to_explain(const FileDiff& file) {
   constexpr std::size_t kRowsMax = 5000;
   std::vector<std::size_t> rows;
@@ -36,6 +37,8 @@ std::vector<std::size_t> rows_to_explain(const FileDiff& file) {
   return rows;
 }
 
+namespace {
+
 // --- What all differences have in common
 
 bool is_difference(DiffState state) { return state != DiffState::equal && state != DiffState::not_compared; }
@@ -44,6 +47,8 @@ bool is_difference(DiffState state) { return state != DiffState::equal && state 
 bool is_other_number(const TensorRow& row, std::span<const std::string_view> names) {
   return row.measured && std::ranges::find(names, last_part(row.before.path)) != names.end();
 }
+
+}  // namespace
 
 void find_common_cause(const Differences& all, FileDiff& file) {
   constexpr std::array<std::string_view, 1> kCounters = {"num_batches_tracked"};
@@ -71,8 +76,6 @@ void find_common_cause(const Differences& all, FileDiff& file) {
     say("all " + grouped(count) + " tensors that differ: " + std::string(cause_name(causes.begin()->first)));
 }
 
-}  // namespace
-
 Differences count_differences(const FileDiff& file) {
   const auto count = [](const auto& rows) {
     return static_cast<std::size_t>(
@@ -90,8 +93,8 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
     return match.paired() &&
            !(views_before.has_data(match.before.tensor) && views_after.has_data(match.after.tensor));
   });
-  constexpr std::size_t kWorst = 8;
-  constexpr std::uint64_t kCheap = std::uint64_t{1} << 20, kAny = std::uint64_t{1} << 28;
+  const std::size_t worst = options.judged_again ? kSpectralSaved : kSpectralWorst;
+  constexpr std::uint64_t kAny = std::uint64_t{1} << 28;
   executor.run(rows.size(), [&](std::size_t k) {
     TensorRow& row = file.tensors[rows[k]];
     const structure::TensorMatch& match = pairing.tensors[rows[k]];
@@ -105,10 +108,10 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
     }
     row.explanations = numeric::explain_drift(mine, other, &row.drift, last_part(row.before.path));
     const bool wanted =
-        options.spectral == SpectralChoice::all || (options.spectral == SpectralChoice::worst && k < kWorst);
+        options.spectral == SpectralChoice::all || (options.spectral == SpectralChoice::worst && k < worst);
     if (wanted)
-      row.spectral =
-          numeric::spectral_ratio(mine, other, options.spectral == SpectralChoice::all ? kAny : kCheap);
+      row.spectral = numeric::spectral_ratio(mine, other,
+                                             options.spectral == SpectralChoice::all ? kAny : kSpectralCheap);
   });
   explain_exchanges(pairing, rows, views_before, views_after, executor, file);
   find_common_cause(all, file);

@@ -215,8 +215,7 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   for (Opened& side : sides) side.checkpoint.values = {};
 
   const std::vector<char> compared = make_rows(pairing, before, after, executor, file);
-  const RowJudge unread(judgement);
-  for (TensorRow& row : file.tensors) unread.judge_without_data(row);
+  for (TensorRow& row : file.tensors) judge_without_data(row, judgement);
   if (after.weights_only()) narrow_scope(pairing, before, parts_before, structure::Side::before, file);
   if (before.weights_only()) narrow_scope(pairing, after, parts_after, structure::Side::after, file);
 

@@ -56,8 +56,6 @@ class RowJudge {
   RowJudge(const Judgement& judgement, const QuantizedParts& quantized)  // which outlive this
       : judgement_(judgement), quantized_(quantized) {}
   void judge(report::TensorRow& row);  // its bound, its state and the words for it
-  // Pairs that neither file has data of: the types are all that can differ yet.
-  void judge_without_data(report::TensorRow& row) const;
 
  private:
   void judge_numbers(report::TensorRow& row);
@@ -66,6 +64,8 @@ class RowJudge {
   const QuantizedParts& quantized_;
   std::shared_ptr<const Bound> latest_ = report::exact_bound();
 };
+// A pair that neither file has data of: the types are all that can differ.
+void judge_without_data(report::TensorRow& row, const Judgement& judgement);
 // What is allowed to be missing, and what does not count at all.
 void excuse(report::FileDiff& file, const Judgement& judgement);
 

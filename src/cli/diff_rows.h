@@ -73,4 +73,17 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
                   const TensorViews& views_before, const TensorViews& views_after, const DiffOptions& options,
                   const Differences& all, Executor& executor, report::FileDiff& file);
 
+// Which rows that is, the worst first; of very many only those that anyone will look at.
+std::vector<std::size_t> rows_to_explain(const report::FileDiff& file);
+// The last part: a remark.
+void find_common_cause(const Differences& all, report::FileDiff& file);
+
+// How many of the worst rows have ratios of spectral norms, unless all are to; of those that are judged
+// again, others may be the worst.  And how many elements a ratio may have that costs little.
+inline constexpr std::size_t kSpectralWorst = 8, kSpectralSaved = 32;
+inline constexpr std::uint64_t kSpectralCheap = std::uint64_t{1} << 20;
+
+// Of a report that was judged again: what of its explanations holds now.
+void explain_again(const Differences& all, report::FileDiff& file, SpectralChoice spectral);
+
 }  // namespace ferry::cli

@@ -134,9 +134,9 @@ void RowJudge::judge_numbers(report::TensorRow& row) {
   row.why = dtype_became(row);
 }
 
-void RowJudge::judge_without_data(report::TensorRow& row) const {
+void judge_without_data(report::TensorRow& row, const Judgement& judgement) {
   const bool both = row.state == DiffState::not_compared && row.before.dtype && row.after.dtype;
-  if (!both || row.before.dtype == row.after.dtype || !judgement_.check_dtype) return;
+  if (!both || row.before.dtype == row.after.dtype || !judgement.check_dtype) return;
   row.state = DiffState::incomparable;
   row.why = dtype_became(row);
 }

@@ -13,7 +13,8 @@ constexpr char kDiffFooter[] =
     "whose dotted path matches; later ones override earlier ones, and all of them --close.  Of\n"
     "folders, files meet by their path below them, whatever their suffix; a folder with a shard\n"
     "index can stand for a model.\n"
-    "What --save wrote can be judged again: torchferry diff m.h5 --rtol 1e-4\n"
+    "What --save wrote can be judged again: torchferry diff m.h5 --rtol 1e-4; it holds what was\n"
+    "found, whatever was allowed then, and ratios of spectral norms of the 32 worst tensors.\n"
     "Two goldens are judged as forward passes: whether one function made both, how exactly, and\n"
     "where the first module differs; their own float64 runs are the bound.\n\n"
     "Exit codes: 0 equal, or within the bounds; 1 differs; 2, 3 could not be compared.";
@@ -38,7 +39,7 @@ void describe_output(CLI::App& verb, DiffArguments& to) {
   add_list(verb, "--report", to.options.reports,
            "also write a report: .txt .json .jsonl .md .html; may be repeated")
       ->type_name("FILE");
-  verb.add_option("--save", to.options.save, "keep what was measured in an HDF5 archive")
+  named(verb.add_option("--save", to.options.save, "keep what was measured in an HDF5 archive"))
       ->type_name("FILE.h5");
   verb.add_flag("--save-differences", to.options.save_differences,
                 "with after - before of every tensor that differs");
@@ -92,7 +93,7 @@ void describe_bounds(CLI::App& verb, DiffArguments& to) {
   verb.add_flag("--no-check-dtype", to.no_check_dtype, "another element type alone is no difference");
   add_list(verb, "--ignore", to.options.ignores, "differences in dotted paths that match do not count")
       ->type_name("GLOB");
-  verb.add_option("--policy", to.options.policy, "bounds and exceptions in TOML")->type_name("FILE");
+  named(verb.add_option("--policy", to.options.policy, "bounds and exceptions in TOML"))->type_name("FILE");
 }
 
 void describe_pairing(CLI::App& verb, DiffArguments& to) {
@@ -106,7 +107,7 @@ void describe_pairing(CLI::App& verb, DiffArguments& to) {
       ->type_name("RE=SUB");
   verb.add_option("--recipe", to.recipe, "bring before into the layout that a recipe gives; see convert")
       ->type_name("NAME|FILE.toml");
-  verb.add_option("--map", to.options.map, "pairs of names, before and after: lines or a JSON object")
+  named(verb.add_option("--map", to.options.map, "pairs of names, before and after: lines or a JSON object"))
       ->type_name("FILE");
   verb.add_flag("--as-stored", to.options.as_stored,
                 "compare names and values as they are stored, not in the layout of 2.x");
@@ -118,10 +119,10 @@ void describe_pairing(CLI::App& verb, DiffArguments& to) {
 void describe_diff(CLI::App& app, DiffArguments& to) {
   CLI::App& verb = *app.add_subcommand("diff", "what changed between two checkpoints, where, and how much");
   verb.footer(kDiffFooter);
-  verb.add_option("BEFORE", to.options.before, "a file or a folder; alone: what --save wrote")
+  named(verb.add_option("BEFORE", to.options.before, "a file or a folder; alone: what --save wrote"))
       ->required()
       ->type_name("");
-  verb.add_option("AFTER", to.options.after, "a file or a folder")->type_name("");
+  named(verb.add_option("AFTER", to.options.after, "a file or a folder"))->type_name("");
   describe_bounds(verb, to);
   describe_pairing(verb, to);
   describe_output(verb, to);

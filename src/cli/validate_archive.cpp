@@ -144,7 +144,7 @@ void judge_drift(DriftVerdict& drift, const CheckOptions& options, policy::Suite
 void judge_result(CheckResult& result, const CheckOptions& options, const Judgement& judgement) {
   if (result.compared) {
     policy::Suite fresh;
-    judge_again(result.measured, judgement);
+    judge_again(result.measured, judgement, SpectralChoice::none);
     judge_measured(result.measured, options, judgement, fresh);
     result.suite.listed = std::move(fresh.listed);
     replace_cases(result.suite, is_about_tensors, fresh.cases);
@@ -156,7 +156,8 @@ void judge_result(CheckResult& result, const CheckOptions& options, const Judgem
 }  // namespace
 
 void save_validation_archive(const std::vector<CheckResult>& results, const std::string& path, bool force) {
-  const std::vector<EncodedTable> tables = encode(results);
+  std::vector<EncodedTable> tables = encode(results);
+  add_long_texts(tables);
   std::vector<hdf5::ObjectSpec> objects = {root()};
   for (const EncodedTable& table : tables) objects.push_back(table.object);
   const hdf5::Skeleton skeleton = hdf5::make_skeleton(objects);
@@ -169,6 +170,7 @@ void save_validation_archive(const std::vector<CheckResult>& results, const std:
 
 std::vector<CheckResult> judge_validation_archive(const CheckOptions& options) {
   const std::string& path = options.diff.before;
+  refuse_choices(options.diff, "validate");
   try {
     const hdf5::File file = hdf5::File::open(open_file(path), Limits{});
     if (file.root().text_attribute("schema") != kSchema)

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "formats/formats.h"
+#include "src/cli/diff_archive.h"
 #include "src/cli/name_map.h"
 #include "src/cli/validate_cases.h"
 #include "src/cli/validate_drift.h"
@@ -49,7 +50,8 @@ void compare(const CheckTask& task, Executor& executor, const DiffProgress& prog
   DiffOptions options = task.options.diff;
   options.after_is_result = true;
   const structure::NameMap names = options.map.empty() ? structure::NameMap{} : read_name_map(options.map);
-  diff_file({task.before, task.after}, options, names, task.judgement, executor, progress, result.measured);
+  diff_file({task.before, task.after}, options, names,
+            options.judged_again ? whatever_counts() : task.judgement, executor, progress, result.measured);
   result.measured.name = task.name;
   result.measured.before.path = task.before;
   result.measured.after.path = task.after;
@@ -82,7 +84,13 @@ CheckResult check_file(const CheckTask& task, Executor& executor, const DiffProg
   const bool opened = guarded(suite, policy::kOpens, task.after, [&] { check_after_alone(task, suite); });
   result.compared = opened && guarded(suite, policy::kOpens, task.before,
                                       [&] { compare(task, executor, progress, result); });
-  if (result.compared) judge_measured(result.measured, task.options, task.judgement, suite);
+  if (result.compared && task.options.diff.judged_again) {
+    report::FileDiff judged = result.measured;  // what was found stays, to be saved
+    judge_again(judged, task.judgement, SpectralChoice::none);
+    judge_measured(judged, task.options, task.judgement, suite);
+  } else if (result.compared) {
+    judge_measured(result.measured, task.options, task.judgement, suite);
+  }
   if (opened)
     guarded(suite, policy::kDrift, task.after, [&] {
       DriftResult found = run_drift(task.options, task.after);

@@ -22,7 +22,8 @@ struct CheckTask {
 struct CheckResult {
   policy::Suite suite;
   bool compared = false;            // both files could be read
-  report::FileDiff measured;        // then: what the cases about structure and numbers were judged from
+  report::FileDiff measured;        // then: what the cases about structure and numbers were judged from; with
+                                    // DiffOptions::judged_again, as it was found
   std::vector<DriftVerdict> drift;  // of the forward pass
 };
 
