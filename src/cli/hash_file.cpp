@@ -1,7 +1,9 @@
 #include "src/cli/hash_file.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "src/cli/checksums.h"
 #include "src/cli/content_hash.h"
@@ -96,17 +98,20 @@ class FileHasher {
     hash_contents(executor);
   }
 
-  void fill(FileHash& file) const {
+  // Once: the names move into the rows.
+  void fill(FileHash& file) {
+    file.tensors.reserve(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+      file.tensors.push_back(row_of(std::move(names_[i]), nodes_[i]));
     std::unordered_map<std::string_view, std::size_t> times;
-    for (const std::string& name : names_) ++times[name];
+    for (const NamedHash& row : file.tensors) ++times[row.path];
     std::optional<ExactNames> exact;
-    if (times.size() < names_.size()) exact.emplace(graph_, paths_);
+    if (times.size() < file.tensors.size()) exact.emplace(graph_, paths_);
     std::vector<std::string> named, bare;
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      file.tensors.push_back(row_of(names_[i], nodes_[i]));
-      const std::string line = file.tensors.back().hash + '\n';
-      const bool alone = times[names_[i]] == 1;
-      named.push_back(names_[i] + '\0' + (alone ? "" : exact->of(places_[i]) + '\0') + line);
+    for (std::size_t i = 0; i < file.tensors.size(); ++i) {
+      const NamedHash& row = file.tensors[i];
+      const std::string line = row.hash + '\n';
+      named.push_back(row.path + '\0' + (times[row.path] == 1 ? "" : exact->of(places_[i]) + '\0') + line);
       bare.push_back(line);
     }
     file.model = digest(std::move(named));
@@ -157,9 +162,9 @@ class FileHasher {
     });
   }
 
-  NamedHash row_of(const std::string& name, NodeId node) const {
+  NamedHash row_of(std::string name, NodeId node) const {
     NamedHash row;
-    row.path = name;
+    row.path = std::move(name);
     const bool composite = graph_.kind(node) == Kind::composite;
     const Tensor& tensor = composite ? values_of(checkpoint_, node) : checkpoint_.tensors[graph_.index(node)];
     row.dtype = info(tensor.dtype).name;
