@@ -71,7 +71,7 @@ bool has_data(const Checkpoint& checkpoint, std::uint32_t tensor) {
   return checkpoint.tensors[tensor].storage != kNoStorage;
 }
 
-std::string shape_of(const Checkpoint& checkpoint, std::uint32_t tensor) {
+std::string shape_words(const Checkpoint& checkpoint, std::uint32_t tensor) {
   return report::shape_text(checkpoint.shape(checkpoint.tensors[tensor]));
 }
 
@@ -248,7 +248,7 @@ std::string why_incomparable(const Checkpoint& before, const structure::SidedTen
                              const Checkpoint& after, const structure::SidedTensor& other, TensorRow& row) {
   if (!std::ranges::equal(row.before.shape, row.after.shape)) {
     row.state = DiffState::incomparable;
-    return "shape " + shape_of(before, mine.tensor) + " became " + shape_of(after, other.tensor);
+    return "shape " + shape_words(before, mine.tensor) + " became " + shape_words(after, other.tensor);
   }
   const bool have[2] = {has_data(before, mine.tensor), has_data(after, other.tensor)};
   if (have[0] && have[1]) return "";
