@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -113,6 +114,38 @@ TEST(Judge, TakesNaNsAsEqualUnlessStrict) {
   EXPECT_TRUE(judge(drift, tolerances(0, 0)).within);
   EXPECT_EQ(judge(drift, strict(tolerances(0, 0))).why, "1 pair of NaNs, which strictly are not equal");
   EXPECT_FALSE(judge(doubles({kNaN}, {kNaN}), strict({})).within);
+}
+
+// As numpy.allclose has it: a difference beyond all doubles is allowed where the tolerance is surely beyond
+// it.
+TEST(Judge, AllowsDifferencesBeyondDoublesWhereTheToleranceReachesAsFar) {
+  const double huge = 1.7e308;
+  const Drift drift = doubles({-huge}, {huge});
+  EXPECT_EQ(drift.max_abs, INFINITY);
+  EXPECT_TRUE(judge(drift, tolerances(3, 0)).within);
+  EXPECT_FALSE(judge(drift, tolerances(1.9, 0)).within);
+  EXPECT_FALSE(judge(drift, tolerances(0, 1.7e308)).within);
+  // The infinite difference hides no finite one, wherever it stands.
+  for (const auto& order : {std::array{0, 1, 2, 3}, std::array{3, 2, 1, 0}, std::array{1, 3, 0, 2}}) {
+    const std::array<double, 4> before = {1, -huge, 1e300, -1.75e308}, after = {1000, huge, 1e300, 1.75e308};
+    std::vector<double> mine, others;
+    for (const int i : order) {
+      mine.push_back(before[static_cast<std::size_t>(i)]);
+      others.push_back(after[static_cast<std::size_t>(i)]);
+    }
+    EXPECT_FALSE(judge(doubles(mine, others), tolerances(3, 0)).within);
+    EXPECT_TRUE(judge(doubles(mine, others), tolerances(3, 1000)).within);
+    EXPECT_TRUE(judge(doubles(mine, others), tolerances(1000, 0)).within);
+  }
+}
+
+// A later finite corner right of many that an infinite difference ended.
+TEST(Judge, FindsFinitePointsBesideInfiniteDifferences) {
+  std::vector<double> before(5000, 1e-3), after(5000, 1e-3);
+  before[7] = -1.7e308, after[7] = 1.7e308;
+  before[4000] = 1e304, after[4000] = 9e304;
+  EXPECT_TRUE(judge(doubles(before, after), tolerances(9, 0)).within);
+  EXPECT_FALSE(judge(doubles(before, after), tolerances(7, 0)).within);
 }
 
 // Source: torch.testing.assert_close's documentation.

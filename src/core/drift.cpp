@@ -14,8 +14,10 @@ namespace {
 // Integers of 64 bits and squares of doubles have to fit.
 static_assert(LDBL_MANT_DIG >= 64 && LDBL_MAX_EXP > 2 * DBL_MAX_EXP);
 
-// True when `corner` is not above the line from `from` to `to`.
+// True when `corner` is not above the line from `from` to `to`.  No line leads to an infinite difference:
+// such a point is the last, and those left of it stay corners of what is finite.
 bool is_below(const HullPoint& from, const HullPoint& corner, const HullPoint& to) {
+  if (std::isinf(to.difference)) return false;
   const auto run = [&](const HullPoint& p) { return static_cast<long double>(p.before) - from.before; };
   const auto rise = [&](const HullPoint& p) {
     return static_cast<long double>(p.difference) - from.difference;
@@ -99,10 +101,15 @@ double Drift::snr_db() const {
 
 double Drift::least_atol(double rtol) const {
   long double least = 0;
+  // Beyond doubles a difference is at most the sum of two numbers, of complex ones of two moduli.
+  const bool complex = info(before).name.starts_with("complex") || info(after).name.starts_with("complex");
   for (const HullPoint& point : hull) {
     // An infinite rtol allows everything but a difference from 0.
     const long double allowed = point.before == 0 ? 0 : static_cast<long double>(rtol) * point.before;
-    least = std::max(least, point.difference - allowed);
+    if (!std::isinf(point.difference))
+      least = std::max(least, point.difference - allowed);
+    else if (!(allowed >= (complex ? 3.0L * DBL_MAX : DBL_MAX + static_cast<long double>(point.before))))
+      return point.difference;
   }
   return static_cast<double>(least);
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iterator>
+#include <limits>
 
 #include "src/core/bytes.h"
 #include "validators/numeric/measure_block.h"
@@ -146,7 +147,11 @@ void compare_hull(const Drift& got, const NaiveDrift& naive, Differences& differ
     long double low = 0, high = 0;  // what points a rounding lower and higher would need
     for (const HullPoint& point : naive.points) {
       const long double y = point.difference, allowed = static_cast<long double>(rtol) * point.before;
-      if (std::isinf(y)) low = high = y;
+      if (std::isinf(y)) {  // beyond doubles, and at most 2√2 times the largest
+        if (allowed < std::numeric_limits<double>::max()) low = y;
+        if (allowed < 3.0L * std::numeric_limits<double>::max()) high = y;
+        continue;
+      }
       const long double rounding = y * 0x1p-50L + 0x1p-1074L;
       low = std::max(low, y - rounding - allowed);
       high = std::max(high, y + rounding - allowed);

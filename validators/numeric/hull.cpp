@@ -1,7 +1,9 @@
 #include "validators/numeric/hull.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <span>
 
 namespace ferry::numeric {
 namespace {
@@ -34,6 +36,7 @@ bool HullCollector::is_above(const HullPoint& point) const {
   if (right == hull.end()) return false;
   if (right->before == point.before) return point.difference > right->difference;
   const HullPoint left = right == hull.begin() ? HullPoint{} : *(right - 1);
+  if (std::isinf(right->difference)) return point.difference > left.difference;  // no line leads there
   return point.difference > height(left, *right, point.before) * kSlack;
 }
 
@@ -58,7 +61,8 @@ void HullCollector::fold() {
 // Chords of the hull lie below it.  The first one goes from its beginning to its end; then the corner that is
 // highest above its chord splits it, twice.
 void HullCollector::find_floor() {
-  const auto& hull = drift_.hull;
+  auto hull = std::span<const HullPoint>(drift_.hull);
+  if (!hull.empty() && std::isinf(hull.back().difference)) hull = hull.first(hull.size() - 1);
   stale_ = false;
   floor_ = {};
   if (hull.empty()) return;

@@ -28,7 +28,8 @@ class HullCollector {
     if (stale_) find_floor();
     return floor_;
   }
-  // `difference` is not negative.  Either may be infinite where doubles end.
+  // `difference` is not negative.  Either may be infinite where doubles end: of infinite differences the one
+  // at the smallest `before` is the hull's last point, whatever the slope.
   void offer(double before, double difference);
   // After points that lay above the floor: raises it, unless the hull is so large that this has to wait for
   // more.
