@@ -37,6 +37,16 @@ std::vector<std::size_t> rows_to_explain(const FileDiff& file) {
   return rows;
 }
 
+std::vector<char> first_measured(const FileDiff& file, std::span<const std::size_t> rows, std::size_t most) {
+  std::vector<char> chosen(file.tensors.size());
+  for (std::size_t k = 0; k < rows.size() && most > 0; ++k)
+    if (file.tensors[rows[k]].measured) {
+      chosen[rows[k]] = 1;
+      --most;
+    }
+  return chosen;
+}
+
 namespace {
 
 // --- What all differences have in common
@@ -93,7 +103,8 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
     return match.paired() &&
            !(views_before.has_data(match.before.tensor) && views_after.has_data(match.after.tensor));
   });
-  const std::size_t worst = options.judged_again ? kSpectralSaved : kSpectralWorst;
+  const std::vector<char> worst =
+      first_measured(file, rows, options.judged_again ? kSpectralSaved : kSpectralWorst);
   constexpr std::uint64_t kAny = std::uint64_t{1} << 28;
   executor.run(rows.size(), [&](std::size_t k) {
     TensorRow& row = file.tensors[rows[k]];
@@ -107,8 +118,8 @@ void explain_rows(const structure::Pairing& pairing, std::span<const char> compa
       return;
     }
     row.explanations = numeric::explain_drift(mine, other, &row.drift, last_part(row.before.path));
-    const bool wanted =
-        options.spectral == SpectralChoice::all || (options.spectral == SpectralChoice::worst && k < worst);
+    const bool wanted = options.spectral == SpectralChoice::all ||
+                        (options.spectral == SpectralChoice::worst && worst[rows[k]] != 0);
     if (wanted)
       row.spectral = numeric::spectral_ratio(mine, other,
                                              options.spectral == SpectralChoice::all ? kAny : kSpectralCheap);

@@ -42,11 +42,12 @@ void forget_exchanges(FileDiff& file, const std::vector<std::size_t>& rows) {
 
 // Ratios that a comparison would have measured.
 void forget_ratios(FileDiff& file, const std::vector<std::size_t>& rows, SpectralChoice spectral) {
-  for (std::size_t k = 0; k < rows.size(); ++k) {
-    TensorRow& row = file.tensors[rows[k]];
+  const std::vector<char> worst = first_measured(file, rows, kSpectralWorst);
+  for (const std::size_t i : rows) {
+    TensorRow& row = file.tensors[i];
+    const bool cheap = elements_of(row.before) <= kSpectralCheap;
     const bool wanted =
-        spectral == SpectralChoice::all || (spectral == SpectralChoice::worst && k < kSpectralWorst &&
-                                            elements_of(row.before) <= kSpectralCheap);
+        spectral == SpectralChoice::all || (spectral == SpectralChoice::worst && worst[i] != 0 && cheap);
     if (!wanted) row.spectral.reset();
   }
 }

@@ -78,6 +78,10 @@ std::vector<std::size_t> rows_to_explain(const report::FileDiff& file);
 // The last part: a remark.
 void find_common_cause(const Differences& all, report::FileDiff& file);
 
+// Row by row, 1 for the first `most` of these that were measured.
+std::vector<char> first_measured(const report::FileDiff& file, std::span<const std::size_t> rows,
+                                 std::size_t most);
+
 // How many of the worst rows have ratios of spectral norms, unless all are to; of those that are judged
 // again, others may be the worst.  And how many elements a ratio may have that costs little.
 inline constexpr std::size_t kSpectralWorst = 8, kSpectralSaved = 32;
