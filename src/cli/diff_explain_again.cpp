@@ -26,8 +26,8 @@ std::string_view other_of(const Explanation& one) {
   return std::string_view(one.text).substr(std::min(one.text.size(), words.size()));
 }
 
-// What a tensor holds now is looked for only where it is over its bound; and two have changed places only where both
-// are.
+// What a tensor holds now is looked for only where it is over its bound; and two have changed places only
+// where both are.
 void forget_exchanges(FileDiff& file, const std::vector<std::size_t>& rows) {
   std::unordered_set<std::string_view> paths;
   for (const std::size_t i : rows)
