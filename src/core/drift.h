@@ -88,7 +88,8 @@ struct Worst {
 
 // A corner of the upper hull of all points (|before|, |after − before|): what decides for any atol and rtol ≥
 // 0 whether |after − before| ≤ atol + rtol · |before| holds everywhere.  The hull begins at (0, 0), which is
-// not listed, and ends at the largest difference: `before` and `difference` grow, slopes fall.
+// not listed, and ends at the largest difference: `before` and `difference` grow, slopes fall, but to a last
+// point whose difference is infinite.
 struct HullPoint {
   double before = 0, difference = 0;
   friend bool operator==(const HullPoint&, const HullPoint&) = default;
