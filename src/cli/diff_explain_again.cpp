@@ -18,6 +18,12 @@ std::uint64_t elements_of(const report::TensorSide& side) {
   return count;
 }
 
+// A pair without data on a side, of which nothing is said.
+bool lacks_data(const TensorRow& row) {
+  return row.before.dtype && row.after.dtype && !row.measured && row.drift.elements == 0 &&
+         row.before.shape == row.after.shape;
+}
+
 bool is_exchange(const Explanation& one) { return one.cause == Cause::swapped || one.cause == Cause::copied; }
 
 // "w.b" of "changed places with w.b" and of "holds what was in w.b".
@@ -55,7 +61,8 @@ void forget_ratios(FileDiff& file, const std::vector<std::size_t>& rows, Spectra
 }  // namespace
 
 void explain_again(const Differences& all, FileDiff& file, SpectralChoice spectral) {
-  const std::vector<std::size_t> rows = rows_to_explain(file);
+  std::vector<std::size_t> rows = rows_to_explain(file);
+  std::erase_if(rows, [&](std::size_t i) { return lacks_data(file.tensors[i]); });
   std::vector<char> explained(file.tensors.size());
   for (const std::size_t i : rows) explained[i] = 1;
   for (std::size_t i = 0; i < file.tensors.size(); ++i) {

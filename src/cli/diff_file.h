@@ -64,7 +64,9 @@ class RowJudge {
   const QuantizedParts& quantized_;
   std::shared_ptr<const Bound> latest_ = report::exact_bound();
 };
-// A pair that neither file has data of: the types are all that can differ.
+// A pair that neither file has data of, which is what its `why` says or ends with: the types are all that can
+// differ.
+inline constexpr std::string_view kNoDataAtAll = "has no data in either file: a meta tensor";
 void judge_without_data(report::TensorRow& row, const Judgement& judgement);
 // What is allowed to be missing, and what does not count at all.
 void excuse(report::FileDiff& file, const Judgement& judgement);

@@ -255,7 +255,7 @@ std::string why_incomparable(const Checkpoint& before, const structure::SidedTen
   row.state = have[0] == have[1] ? DiffState::not_compared : DiffState::incomparable;
   return have[0]   ? "has no data in after: a meta tensor"
          : have[1] ? "has no data in before: a meta tensor"
-                   : "has no data in either file: a meta tensor";
+                   : std::string(kNoDataAtAll);
 }
 
 void leave_out(const convert::RuleOptions& wanted, structure::Pairing& pairing, FileDiff& file) {

@@ -135,8 +135,11 @@ void RowJudge::judge_numbers(report::TensorRow& row) {
 }
 
 void judge_without_data(report::TensorRow& row, const Judgement& judgement) {
-  const bool both = row.state == DiffState::not_compared && row.before.dtype && row.after.dtype;
-  if (!both || row.before.dtype == row.after.dtype || !judgement.check_dtype) return;
+  if (row.measured || !row.before.dtype || !row.after.dtype || !row.why.view().ends_with(kNoDataAtAll))
+    return;
+  row.state = DiffState::not_compared;
+  row.why = kNoDataAtAll;
+  if (row.before.dtype == row.after.dtype || !judgement.check_dtype) return;
   row.state = DiffState::incomparable;
   row.why = dtype_became(row);
 }
