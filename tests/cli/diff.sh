@@ -68,7 +68,7 @@ for lone in "diff clean.pth" "diff ." "validate clean.pth"; do
   stderr_has 'AFTER is missing'
 done
 expect 2 diff clean.pth ''
-stderr_has 'AFTER is missing'
+stderr_has 'AFTER: the name of the file is empty'
 for rows in -1 99999999999999999999 x; do
   expect 2 diff clean.pth keep.pth -n $rows
   stderr_has 'TF406'
