@@ -311,13 +311,14 @@ TEST(Tying, ATensorThatWasTiedAndIsNotAnyMoreIsSeen) {
   EXPECT_THAT(changes[0].rows, ElementsAre(0u, 1u));
 }
 
-TEST(Tying, OfATieThatFellApartOnePerPartIsNamed) {
+TEST(Tying, OfATieThatFellApartItIsToldWhatIsStillTogether) {
   Maker before, after;
   before.tensor({"a"}).tied({"b"}, 0).tied({"c"}, 0);
   after.tensor({"a"}).tied({"b"}, 0).tensor({"c"});
   const auto changes = compare_ties(before.checkpoint(), after.checkpoint(), pair_by_name(before, after));
   ASSERT_EQ(changes.size(), 1u);
-  EXPECT_THAT(changes[0].rows, ElementsAre(0u, 2u));  // b still shares the memory of a
+  EXPECT_THAT(changes[0].rows, ElementsAre(0u, 1u, 2u));
+  EXPECT_THAT(changes[0].together, ElementsAre(ElementsAre(0u, 1u)));
 }
 
 TEST(Tying, TheSameTiesOnBothSidesAreNoChange) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -98,7 +99,8 @@ class Exchange {
     });
     for (std::size_t k = 0; k < rows.size(); ++k) {
       const TensorRow& row = file_.tensors[rows[k]];
-      if (!samples[k] || is_constant(row, *samples[k])) continue;
+      if (!samples[k]) continue;
+      if (is_constant(row, *samples[k])) constant_.insert(rows[k]);
       sought_[samples[k]->key].push_back(rows[k]);
       forms_.insert(form_of(row.after));
     }
@@ -161,6 +163,7 @@ class Exchange {
   void say(std::size_t row, std::size_t other) {
     const auto back = source_.find(other);
     const bool swapped = back != source_.end() && back->second == row;
+    if (!swapped && constant_.contains(row)) return;
     auto& list = file_.tensors[row].explanations;
     list.insert(list.begin(), {swapped ? Cause::swapped : Cause::copied,
                                (swapped ? kSwapped : kCopied) + file_.tensors[other].before.path});
@@ -173,6 +176,7 @@ class Exchange {
   report::FileDiff& file_;
   std::set<Form> forms_;
   std::unordered_map<std::uint64_t, std::vector<std::size_t>> sought_;  // rows, by the sample of their after
+  std::unordered_set<std::size_t> constant_;                            // rows that are sought
   std::vector<std::size_t> alike_;  // rows whose before may be what is sought
   Contents contents_before_, contents_after_;
   std::map<std::size_t, std::size_t> source_;

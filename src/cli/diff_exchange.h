@@ -17,8 +17,9 @@ inline constexpr std::string_view kSwapped = "changed places with ", kCopied = "
 
 // Of the given rows, which are explained otherwise already, those whose tensor of after is, type, shape and
 // bits, another tensor of before (whatever became of that one: unchanged, changed or removed) get that as
-// their first explanation.  Nothing is said of single numbers and of one value everywhere: those are equal by
-// chance.  Reads a few elements of the tensors whose shapes fit, and all of those that agree in these.
+// their first explanation.  Of single numbers and of one value everywhere only an exchange is told: copies of
+// those are equal by chance.  Reads a few elements of the tensors whose shapes fit, and all of those that
+// agree in these.
 void explain_exchanges(const structure::Pairing& pairing, std::span<const std::size_t> rows,
                        const TensorViews& before, const TensorViews& after, Executor& executor,
                        report::FileDiff& file);

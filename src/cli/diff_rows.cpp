@@ -344,6 +344,34 @@ void list_values(const structure::Pairing& pairing, const Opened& before, const 
                   : " (" + report::plural(pairing.reordered.size(), "dict", "dicts") + ")")});
 }
 
+namespace {
+
+// "a, b; c, d": those that a change of sharing left together.
+std::string still_together(const structure::TyingChange& change, const structure::Pairing& pairing) {
+  constexpr std::size_t kNamed = 4, kParts = 3;
+  std::string all;
+  for (std::size_t part = 0; part < std::min(kParts, change.together.size()); ++part) {
+    const std::vector<std::size_t>& rows = change.together[part];
+    all += part == 0 ? "" : "; ";
+    for (std::size_t k = 0; k < std::min(kNamed, rows.size()); ++k) {
+      const structure::TensorMatch& match = pairing.tensors[rows[k]];
+      all += (k == 0 ? "" : ", ") + (change.tied_before ? match.before.path : match.after.path).str();
+    }
+    if (rows.size() > kNamed) all += " and " + std::to_string(rows.size() - kNamed) + " more";
+  }
+  if (change.together.size() > kParts) all += "; …";
+  return all;
+}
+
+std::string words_for(const structure::TyingChange& change, const structure::Pairing& pairing) {
+  const std::string together = still_together(change, pairing);
+  if (change.tied_before)
+    return "shared memory, are separate now" + (together.empty() ? "" : " (but not " + together + ")");
+  return "were separate" + (together.empty() ? "" : " (but not " + together + ")") + ", share memory now";
+}
+
+}  // namespace
+
 void list_ties(const std::vector<structure::TyingChange>& changes, const structure::Pairing& pairing,
                const Opened& before, const Opened& after, FileDiff& file) {
   for (const structure::TyingChange& change : changes) {
@@ -353,7 +381,7 @@ void list_ties(const std::vector<structure::TyingChange>& changes, const structu
       (change.tied_before ? row.tied_before : row.tied_after)
           .push_back((change.tied_before ? match.before.path : match.after.path).str());
     }
-    row.what = change.tied_before ? "shared memory, are separate now" : "were separate, share memory now";
+    row.what = words_for(change, pairing);
     // Formats of named tensors hold each tensor for itself; loaders tie them again.
     if ((change.tied_before ? after : before).weights_only())
       file.remarks.push_back(

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <unordered_set>
 
 #include "src/core/checked.h"
 
@@ -48,16 +47,20 @@ Groups groups_of(const std::vector<std::uint32_t>& leaders) {
   return groups;
 }
 
-// Of each group that `others` do not hold together one member of every part it fell into: those that are
-// apart.
+// Groups that `others` do not hold together.
 void add_changes(const Groups& groups, const std::vector<std::uint32_t>& others,
                  const std::vector<std::size_t>& rows, bool tied_before, std::vector<TyingChange>& changes) {
   for (const auto& [leader, members] : groups) {
-    std::unordered_set<std::uint32_t> parts;
-    TyingChange change{{}, tied_before};
-    for (const std::size_t member : members)
-      if (parts.insert(others[member]).second) change.rows.push_back(rows[member]);
-    if (parts.size() > 1) changes.push_back(std::move(change));
+    TyingChange change{{}, {}, tied_before};
+    std::map<std::uint32_t, std::vector<std::size_t>> parts;
+    for (const std::size_t member : members) {
+      change.rows.push_back(rows[member]);
+      parts[others[member]].push_back(rows[member]);
+    }
+    if (parts.size() == 1) continue;
+    for (auto& [other, part] : parts)
+      if (part.size() > 1) change.together.push_back(std::move(part));
+    changes.push_back(std::move(change));
   }
 }
 

@@ -14,12 +14,11 @@ namespace ferry::structure {
 // last element overlap in one storage; tensors without elements share nothing.
 std::vector<std::uint32_t> find_ties(const Checkpoint& checkpoint, const std::vector<std::uint32_t>& tensors);
 
-// Rows of a pairing that are one tensor on one side and not on the other.
+// Rows of a pairing that share memory on one side and not, or not all of them, on the other.
 struct TyingChange {
-  // Of Pairing::tensors, paired ones: one of every part that the tensors fall into on the side where they are
-  // apart.
-  std::vector<std::size_t> rows;
-  bool tied_before = false;  // they were tied; else they are tied in after
+  std::vector<std::size_t> rows;                   // of Pairing::tensors, paired ones
+  std::vector<std::vector<std::size_t>> together;  // those of them that share memory on the other side too
+  bool tied_before = false;  // all of them were tied; else all of them are tied in after
 };
 std::vector<TyingChange> compare_ties(const Checkpoint& before, const Checkpoint& after,
                                       const Pairing& pairing);
