@@ -30,7 +30,6 @@ void describe_replay(CLI::App& app, ReplayOptions& to) {
                   "f32,f64 (default), tf32-rne, tf32-rz, bf16, fp16 (rounded factors), autocast-bf16, "
                   "autocast-fp16, tf32 (of a GPU)")
       ->delimiter(',')
-      ->check(CLI::Range(0, 1'000'000'000).description(""))
       ->type_name("RUN,...");
   verb.add_option("--taps", request.taps, "record what modules or single operators return, too")
       ->check(CLI::IsMember({"none", "modules", "ops"}).description(""))
@@ -46,6 +45,7 @@ void describe_replay(CLI::App& app, ReplayOptions& to) {
       ->type_name("N");
   verb.add_option("--case", request.cases, "only these cases of the golden: 0,2")
       ->delimiter(',')
+      ->check(CLI::Range(0, 1'000'000'000).description(""))
       ->type_name("I,...");
   verb.add_option("--memory-mib", request.memory_mib, "address space that the model may take; not on a GPU")
       ->check(CLI::Range(0, 1'000'000'000).description(""))

@@ -11,6 +11,12 @@ TORCHFERRY_REPLAY=/nonexistent expect 2 replay "$model" --golden "$golden" -o ou
 stderr_has 'models are run by a program of its own'
 stderr_has TF412
 
+# Runs have names and cases have numbers; both may be several.
+TORCHFERRY_REPLAY=/nonexistent expect 2 replay "$model" --golden "$golden" -o out.npz --run f32,f64 --case 0,2
+stderr_has TF412
+expect 2 replay "$model" --golden "$golden" -o out.npz --case first
+stderr_has TF406
+
 # fake CODE SCRIPT: replay must end with CODE when the script is its helper.
 fake() {
   printf '#!/bin/sh\nread line\n%s\n' "$2" >fake
