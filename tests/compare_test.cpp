@@ -6,7 +6,6 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -376,9 +375,8 @@ TEST(Compare, CountsRepeatedElementsAsOftenAsTheyAppear) {
   EXPECT_EQ(static_cast<double>(drift.difference_squares), 32);
 }
 
-// Claims of 2^50 elements over a few bytes must cost what the bytes cost.
+// Claims of 2^50 elements over a few bytes must cost what the bytes cost: otherwise this would not end.
 TEST(Compare, DoesNotVisitWhatIsOnlyClaimed) {
-  const auto start = std::chrono::steady_clock::now();
   const auto numbers = waves(256);
   auto other = numbers;
   other[17] = 1;
@@ -406,7 +404,6 @@ TEST(Compare, DoesNotVisitWhatIsOnlyClaimed) {
   EXPECT_THAT(result[1].why_not, IsEmpty());
   EXPECT_THAT(result[2].why_not, HasSubstr("overlap"));
   EXPECT_THAT(result[3].why_not, HasSubstr("overlap"));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
 }
 
 TEST(Compare, ReportsAllBytesAsProgress) {

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 
 #include "src/convert/intervals.h"
 #include "src/convert/rule.h"
@@ -868,7 +868,8 @@ TEST(Rules, HaveNamesAndReasons) {
 }
 
 // 100,000 tensors: a model of 33,334 with Adam, all prefixed, on a device, with ids and integer steps.
-TEST(Rules, AreQuickOnManyTensors) {
+// What is quadratic takes minutes of the processor; how quick it is, scripts/bench says.
+TEST(Rules, AreNotQuadraticInTheNumberOfTensors) {
   Maker m;
   std::vector<std::string> names;
   std::vector<std::pair<std::int64_t, NodeId>> states;
@@ -883,14 +884,12 @@ TEST(Rules, AreQuickOnManyTensors) {
                            {"optimizer", m.dict({{"state", m.numbered(states)},
                                                  {"param_groups", m.list({adam_group(m, ids)})}})}}));
   for (Storage& storage : m.checkpoint.storages) storage.device = m.checkpoint.device_index("cuda:0");
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
   apply_rules(m.checkpoint, {}, m.log);
-  const auto ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-  RecordProperty("milliseconds", std::to_string(ms));
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
   EXPECT_EQ(m.count(Code::prefix_stripped), 1u);
   EXPECT_EQ(m.value(m.at({"optimizer", "state", "33333", "step"})), 1000.0f);
-  EXPECT_LT(ms, 2000);  // about 30 in a release build; what is quadratic takes minutes
-  std::printf("rules on 100,000 tensors: %.1f ms\n", ms);
+  EXPECT_LT(seconds, 60);  // 0.03 in a release build, 2 in a sanitizer build
 }
 
 }  // namespace
