@@ -10,6 +10,15 @@
 namespace ferry::cli {
 namespace {
 
+bool is_of_program(const KnownRecipe& known) { return known.origin.empty(); }
+
+// As on the command line: a recipe of the user's is a file there, and is not asked of another checkpoint.
+std::string name_for_record(const std::shared_ptr<const convert::Recipe>& recipe) {
+  const bool known = std::ranges::any_of(
+      known_recipes(), [&](const KnownRecipe& one) { return is_of_program(one) && one.recipe == recipe; });
+  return recipe->name + (known ? "" : ".toml");
+}
+
 // False for what this version does not know.
 bool take_option(const std::string& name, const std::string& value, convert::RuleOptions& rules) {
   if (name == "--select") {
@@ -25,16 +34,19 @@ bool take_option(const std::string& name, const std::string& value, convert::Rul
     const convert::Rule* const rule = convert::find_rule(rules.fixes.back().rule);
     return rule != nullptr && rule->when == convert::When::fix;
   } else if (name == "--recipe") {
-    // Of the program: what a file of that name says here, the conversion need not have known.
+    // What a file of that name says here, the conversion need not have known.
     const auto known = std::ranges::find(known_recipes(), value, &KnownRecipe::name);
-    if (known == known_recipes().end() || !known->origin.empty()) return false;
+    if (known == known_recipes().end() || !is_of_program(*known)) return false;
     rules.recipe = known->recipe;
   } else if (name == "--amp") {
     rules.amp = convert::Amp::drop;
+    return value == "drop";
   } else if (name == "--static-scale") {
     rules.static_scale = convert::StaticScale::frozen;
+    return value == "frozen";
   } else if (name == "--fp32-masters") {
     rules.masters = value == "model" ? convert::Masters::model : convert::Masters::drop;
+    return value == "model" || value == "drop";
   } else if (name == "--rename") {
     rules.renames.push_back({value, ""});
   } else {
@@ -55,7 +67,7 @@ std::vector<std::string> options_for_record(const convert::RuleOptions& rules) {
   for (const std::string& glob : rules.includes) add("--include", glob);
   for (const std::string& glob : rules.excludes) add("--exclude", glob);
   for (const convert::Rename& one : rules.renames) add("--rename", one.pattern + "=" + one.replacement);
-  if (rules.recipe) add("--recipe", rules.recipe->name);
+  if (rules.recipe) add("--recipe", name_for_record(rules.recipe));
   for (const convert::Fix& fix : rules.fixes)
     add("--fix", fix.rule + (fix.modules.empty() ? "" : ":" + fix.modules));
   for (const std::string& rule : rules.without) add("--without", rule);

@@ -13,7 +13,7 @@
 namespace ferry::cli {
 
 // The options that decide what a file holds beyond its layout, as on the command line: --select, --include,
-// --exclude, --rename, --recipe of the program, --fix, --without, --amp drop, --static-scale frozen,
+// --exclude, --rename, --recipe, --fix, --without, --amp drop, --static-scale frozen,
 // --fp32-masters. Nothing where one of them is no UTF-8, as all of the record must be.
 std::vector<std::string> options_for_record(const convert::RuleOptions& rules);
 

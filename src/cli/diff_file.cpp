@@ -181,9 +181,17 @@ Pairing pair_tensors(const Opened& before, const Opened& after, const structure:
       return content((is_before ? views_before : views_after).view(one.tensor)).value_or("");
     };
   };
-  structure::match_by_name(pairing, before.checkpoint, after.checkpoint, by(content_hash));
+  // What names ask for is asked again by contents: no tensor is read twice for it.
+  std::unordered_map<std::uint32_t, std::string> known[2];
+  const auto remembered = [&](structure::Side side, const structure::SidedTensor& one) -> std::string {
+    auto& hashes = known[side == structure::Side::before ? 0 : 1];
+    const auto [at, fresh] = hashes.try_emplace(one.tensor);
+    if (fresh) at->second = by(content_hash)(side, one);
+    return at->second;
+  };
+  structure::match_by_name(pairing, before.checkpoint, after.checkpoint, remembered);
   const bool renamed = before.result_was_renamed || after.result_was_renamed;
-  structure::match_by_content(pairing, by(content_hash), renamed ? kByRename : kByContent);
+  structure::match_by_content(pairing, remembered, renamed ? kByRename : kByContent);
   structure::match_by_content(pairing, by(value_key), kByNumbers);
   structure::match_by_likely_name(pairing, before.checkpoint, after.checkpoint);
   return pairing;
@@ -209,7 +217,8 @@ void diff_file(const DiffPair& pair, const DiffOptions& options, const structure
   list_values(pairing, before, after, file);
   list_ties(structure::compare_ties(before.checkpoint, after.checkpoint, pairing), pairing, before, after,
             file);
-  const Parts parts_before(before.checkpoint.values), parts_after(after.checkpoint.values);
+  const Parts parts_before = after.weights_only() ? Parts(before.checkpoint.values) : Parts(),
+              parts_after = before.weights_only() ? Parts(after.checkpoint.values) : Parts();
   // From here on it is about numbers, and what is to be said of 100,000 tensors needs the memory.
   pairing.values = std::vector<structure::ValueDifference>();
   for (Opened& side : sides) side.checkpoint.values = {};

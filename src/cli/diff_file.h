@@ -68,6 +68,7 @@ class RowJudge {
 // differ.
 inline constexpr std::string_view kNoDataAtAll = "has no data in either file: a meta tensor";
 void judge_without_data(report::TensorRow& row, const Judgement& judgement);
+bool matches_any(const std::vector<std::string>& globs, std::string_view path);
 // What is allowed to be missing, and what does not count at all.
 void excuse(report::FileDiff& file, const Judgement& judgement);
 

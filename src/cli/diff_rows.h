@@ -45,6 +45,7 @@ void list_ties(const std::vector<structure::TyingChange>& changes, const structu
 // The entries of a root that are containers, by name: parts of a training state.
 class Parts {
  public:
+  Parts() = default;  // none
   explicit Parts(const ValueGraph& graph);
   // The part that holds a path; empty when none does.
   std::string_view find(std::string_view path) const;

@@ -9,14 +9,14 @@
 #include "validators/numeric/bound.h"
 
 namespace ferry::cli {
-namespace {
-
-using report::DiffState;
-
 bool matches_any(const std::vector<std::string>& globs, std::string_view path) {
   return std::any_of(globs.begin(), globs.end(),
                      [&](const std::string& glob) { return glob_match(glob, path); });
 }
+
+namespace {
+
+using report::DiffState;
 
 bool counts(DiffState state) {
   return state == DiffState::differs || state == DiffState::incomparable || state == DiffState::removed ||

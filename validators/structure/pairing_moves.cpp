@@ -287,26 +287,19 @@ class Movers {
   }
 
   // Of some pairs, from the first to the last.
-  bool mostly_equal(const Pairs& pairs, const ContentKey& key) {
+  bool mostly_equal(const Pairs& pairs, const ContentKey& key) const {
     constexpr std::size_t kLookedAt = 8;
     if (!key) return false;
     std::size_t seen = 0, equal = 0;
     const std::size_t count = std::min(kLookedAt, pairs.size());
     for (std::size_t i = 0; i < count; ++i) {
       const auto& [mine, other] = pairs[i * pairs.size() / count];
-      const std::string& one = content(Side::before, mine, key);
+      const std::string one = key(Side::before, pairing_.tensors[mine].before);
       if (one.empty()) continue;
       ++seen;
-      equal += one == content(Side::after, other, key);
+      equal += one == key(Side::after, pairing_.tensors[other].after);
     }
     return equal * 2 > seen;
-  }
-
-  const std::string& content(Side side, std::size_t row, const ContentKey& key) {
-    const auto [at, fresh] = contents_.try_emplace(row);
-    const TensorMatch& match = pairing_.tensors[row];
-    if (fresh) at->second = key(side, side == Side::before ? match.before : match.after);
-    return at->second;
   }
 
   bool anything_left() const { return joined_ < std::min(lone_.before.size(), lone_.after.size()); }
@@ -324,7 +317,6 @@ class Movers {
   std::vector<Move> moves_;
   std::vector<std::optional<Pairs>> claims_;  // of moves_
   std::unordered_map<std::string, std::size_t> partners_;
-  std::unordered_map<std::size_t, std::string> contents_;  // by row
 };
 
 bool is_too_much(const Pairing& pairing) {
